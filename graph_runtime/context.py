@@ -1,8 +1,8 @@
 """All a running node may ask of its worker.
 
-A node gets one `Context` per run of its step: to tell how far it is, to show a picture of what it has, to notice that it
-should stop, to use a model, to find and to save files. What stands behind it (`Reporter`, `Services`) is given by the
-executor and the worker; a node never sees them. Knows nothing of tensors, graphs or processes.
+A node gets one `Context` per run of its step: to tell how far it is, to show a picture of what it has, to notice that
+it should stop, to use a model, to find and to save files. What stands behind it (`Reporter`, `Services`) is given by
+the executor and the worker; a node never sees them. Knows nothing of tensors, graphs or processes.
 """
 
 from __future__ import annotations
@@ -108,8 +108,10 @@ class Context:
         self._reporter.progress(self.step, done, total, text)
 
     def preview(self, make: Callable[[], bytes]) -> None:
-        """Show what there is so far. `make` gives an encoded picture (JPEG); it may be called later, on another thread,
-        or never: the newest wins."""
+        """Show what there is so far: the newest picture wins.
+
+        make: gives it encoded (JPEG); it may be called later, on another thread, or never
+        """
         self._reporter.preview(self.step, make)
 
     def log(self, text: str) -> None:
@@ -130,8 +132,10 @@ class Context:
         return self._services.use(recipe)
 
     def find(self, kind: str, name: str) -> Path:
-        """The file called `name` among the files of a kind ("image", "checkpoint", …). Raises Refused when there is none,
-        or when the name would leave the folders of that kind."""
+        """The file called `name` among the files of a kind ("image", "checkpoint", …).
+
+        Raises Refused when there is none, or when the name would leave the folders of that kind.
+        """
         return self._services.find(kind, name)
 
     def save(self, name: str, suffix: str, write: Callable[[BinaryIO], None], kind: str = "output") -> Path:

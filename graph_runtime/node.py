@@ -7,8 +7,8 @@
         amount: how far along the line
         \"\"\"
 
-Parameters before the star are wires, those after it are knobs and have defaults. A parameter annotated `Context` is given
-the step's context and is neither. The docstring is the help, its lines `name: text` are the fields' tooltips.
+Parameters before the star are wires, those after it are knobs and have defaults. A parameter annotated `Context` is
+given the step's context and is neither. The docstring is the help, its lines `name: text` are the fields' tooltips.
 
     wire annotations   a @socket class, int float str bool, Any, a union of them; `X | None = None` may be left open;
                        `list[X]` takes the whole list at once; `Lazy[X]` is computed only if `needs` names it
@@ -139,12 +139,12 @@ class _Signature:
         self.problems: list[Problem] = []
         self.help, self.tooltips = read_docstring(inspect.getdoc(function) or "")
         if said.kind.count("/") != 1 or not all(part.isidentifier() for part in said.kind.split("/")):
-            self.wrong("bad-kind", f"the kind {said.kind!r} is not pack/name", "Write two identifiers and one slash.")
+            self.wrong("bad-kind", f"its kind {said.kind!r} is not pack/name", "Write two identifiers and one slash.")
+        self.hints: dict[str, Any] | None = None
         try:
             self.hints = get_type_hints(function, include_extras=True)
         except Exception as error:  # an annotation is any expression, so it may raise anything
-            self.hints = {}
-            self.wrong("bad-annotation", f"its annotations cannot be read: {error}", "Import or correct the names used.")
+            self.wrong("bad-annotation", f"its annotations cannot be read: {error}", "Import or correct these names.")
 
     def wrong(self, code: str, what: str, fix: str, field: str = "") -> None:
         place = f"{self.place}.{field}" if field else self.place
@@ -155,18 +155,17 @@ class _Signature:
         wires: list[Wire] = []
         knobs: list[KnobDef] = []
         context = ""
-        if self.problems:
+        if self.hints is None:
             return wires, knobs, context
         for parameter in inspect.signature(self.function).parameters.values():
             annotation = self.hints.get(parameter.name)
             if annotation is Context:
                 context = parameter.name
             elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                self.wrong("bad-parameter", "*args and **kwargs name no inputs", "Write each input out.", parameter.name)
+                self.wrong("bad-parameter", "names no single input", "Write each input out.", parameter.name)
             elif annotation is None:
-                self.wrong(
-                    "missing-annotation", "has no type", "Annotate it, e.g. `a: Image` or `amount: float`.", parameter.name
-                )
+                fix = f"Annotate it, e.g. `{parameter.name}: Image` or `{parameter.name}: float`."
+                self.wrong("missing-annotation", "has no type", fix, parameter.name)
             elif parameter.kind is parameter.KEYWORD_ONLY:
                 knobs += self.knob(parameter, annotation)
             else:
@@ -189,10 +188,10 @@ class _Signature:
             return []
         has_default = parameter.default is not inspect.Parameter.empty
         if has_default and parameter.default is not None:
-            self.wrong("bad-default", "a wire's default can only be None", "Move it after the star: it is a knob.", parameter.name)
-        return [
-            Wire(parameter.name, kind, has_default or (optional and not lazy), lazy, many, self.tooltips.get(parameter.name, ""))
-        ]
+            fix = "Move it after the star, where knobs are."
+            self.wrong("bad-default", "a wire has no default but None", fix, parameter.name)
+        tooltip = self.tooltips.get(parameter.name, "")
+        return [Wire(parameter.name, kind, has_default or (optional and not lazy), lazy, many, tooltip)]
 
     def knob(self, parameter: inspect.Parameter, annotation: Any) -> list[KnobDef]:
         annotation, extras = _unwrap(annotation)
@@ -212,7 +211,7 @@ class _Signature:
             self.wrong(
                 "bad-annotation",
                 f"{_named(annotation)} is nothing a knob can be",
-                "Use int, float, str, bool, Literal[…] or tuple[float, ...]; a value that comes by wire goes before the star.",
+                "Use int, float, str, bool, Literal[…] or tuple[float, ...]; what comes by wire goes before the star.",
                 parameter.name,
             )
             return []
@@ -222,15 +221,16 @@ class _Signature:
         knob = KnobDef.of(parameter.name, kind, parameter.default, says, choices, self.tooltips.get(parameter.name, ""))
         reason = knob.refuses(knob.default)
         if reason:
-            self.wrong("bad-default", f"its default {reason}", "Give a default that the knob itself accepts.", parameter.name)
+            self.wrong("bad-default", f"its default {reason}", "Give one that the knob accepts.", parameter.name)
         return [knob]
 
     def outputs(self) -> tuple[list[Output], bool]:
         """The outputs, and whether the function returns them as a tuple."""
-        if self.problems:
+        if self.hints is None:
             return [], False
         if "return" not in self.hints:
-            self.wrong("missing-annotation", "says nothing of what it returns", "Annotate the return, `-> None` if nothing.")
+            fix = "Annotate the return, `-> None` if there is nothing."
+            self.wrong("missing-annotation", "says nothing of what it returns", fix)
             return [], False
         returned = self.hints["return"]
         if returned in (None, type(None)):
@@ -259,9 +259,10 @@ class _Signature:
 
 
 def read_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """The help, and the tooltip of each field: lines `name: text` after the first paragraph, continued by indentation."""
+    """The help, and each field's tooltip: lines `name: text` after the first paragraph, continued by indentation."""
     first, _, rest = text.strip().partition("\n\n")
-    paragraphs, tooltips, field = [first], {}, ""
+    paragraphs, field = [first], ""
+    tooltips: dict[str, str] = {}
     for line in rest.splitlines():
         name, colon, said = line.partition(":")
         if field and line[:1].isspace() and line.strip():

@@ -1,7 +1,7 @@
 """A node as plain data: what the palette, the validator and the keys know of it.
 
-A worker says hello with these as JSON; only in the worker does a NodeDef also hold its function. The browser draws them and
-knows no node by name. Knows nothing of signatures: `graph_runtime.node` makes them.
+A worker says hello with these as JSON; only in the worker does a NodeDef also hold its function. The browser draws them
+and knows no node by name. Knows nothing of signatures: `graph_runtime.node` makes them.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class KnobDef:
             case "FLOATS":
                 if not isinstance(value, (list, tuple)):
                     return f"is {value!r}, not a list of numbers"
-                bad = next((v for v in value if isinstance(v, bool) or not isinstance(v, (int, float)) or not math.isfinite(v)), None)
-                return "" if bad is None else f"has {bad!r} in it, which is not a finite number"
+                bad = [v for v in value if not _is_finite(v)]
+                return f"has {bad[0]!r} in it, which is not a finite number" if bad else ""
             case _:
                 return "" if isinstance(value, str) else f"is {value!r}, not text"
 
@@ -175,7 +175,7 @@ class NodeDef:
 
     @cached_property
     def _by_name(self) -> dict[str, Wire | KnobDef]:
-        return {one.name: one for one in (*self.wires, *self.knobs)}
+        return {wire.name: wire for wire in self.wires} | {knob.name: knob for knob in self.knobs}
 
     @cached_property
     def _outputs_by_name(self) -> dict[str, Output]:
@@ -203,6 +203,10 @@ class NodeDef:
         plain["knobs"] = tuple(_knob_from_json(one) for one in data["knobs"])
         plain["outputs"] = tuple(Output(**one) for one in data["outputs"])
         return cls(**plain)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _knob_from_json(data: Mapping[str, Any]) -> KnobDef:

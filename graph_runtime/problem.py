@@ -1,7 +1,7 @@
 """What is wrong, where, and what to do about it.
 
 Every refusal of what a user gave (a workflow, a file, a knob, a pack) is a list of `Problem`s: all of them at once.
-`Refused` carries them through the call stack; `Cancelled` ends a run because somebody asked for it, and is nobody's fault.
+`Refused` carries them through the call stack; `Cancelled` ends a run because somebody asked, and is nobody's fault.
 Knows nothing of graphs or nodes.
 """
 

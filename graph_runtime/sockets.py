@@ -1,7 +1,7 @@
 """A class a wire can carry.
 
-`@socket` gives a class the name that wires know it by. A wire's type is that name, an open string: a pack adds a type by
-decorating a class and edits nothing else. Knows nothing of what the values hold; a class may say more by these methods:
+`@socket` gives a class the name that wires know it by. A wire's type is that name, an open string: a pack adds a type
+by decorating a class and edits nothing else. Knows nothing of what the values hold; a class may say more by:
 
     summary() -> str                  one line for events and errors, e.g. "2 × 128×128 RGB"
     nbytes                            bytes it keeps in memory (property or attribute), for the cache's budget
@@ -28,7 +28,11 @@ _WIDENS: dict[str, frozenset[str]] = {"FLOAT": frozenset({"INT"})}
 
 @dataclass(frozen=True, slots=True)
 class SocketDef:
-    """How a type of wire is called and drawn. `shape` is circle, square, diamond or hexagon: colour is never the only sign."""
+    """How a type of wire is called and drawn.
+
+    color   "#rrggbb"
+    shape   circle, square, diamond or hexagon: colour is never the only sign
+    """
 
     name: str
     color: str = "#9aa4b2"
