@@ -1,0 +1,33 @@
+"""Scalars and vectors on their way to the width of the model."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def sinusoid(t: Tensor, width: int = 256) -> Tensor:
+    """cos and sin of t at `width`/2 falling frequencies, in float32.
+
+    t       (B,)          already in the units the model was trained with (Flux: 1000 · t)
+    →       (B, width)    [cos ; sin] of t · 10⁴^(−2i/width)
+
+    Vaswani et al. 2017, arXiv:1706.03762 §3.5, cosines first.
+    """
+    half = width // 2
+    index = torch.arange(half, dtype=torch.float32, device=t.device)
+    angles = t.float()[:, None] * torch.exp(index * (-math.log(10000.0) / half))
+    return torch.cat((angles.cos(), angles.sin()), dim=-1)
+
+
+class Embed(nn.Module):
+    """W₂ · silu(W₁ x + b₁) + b₂: (…, given) → (…, width)."""
+
+    def __init__(self, given: int, width: int) -> None:
+        super().__init__()
+        self.in_layer = nn.Linear(given, width)
+        self.out_layer = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out_layer(F.silu(self.in_layer(x)))

@@ -1,0 +1,27 @@
+"""Adaptive modulation: shift, scale and gate read from a vector. Peebles & Xie 2022, arXiv:2212.09748 §3.2."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nodes.models.layers.norm import plain_norm
+
+
+class Modulate(nn.Module):
+    """`parts` vectors of the model's width from one: (…, D) → (…, parts·D), lin(silu(vec))."""
+
+    def __init__(self, width: int, parts: int) -> None:
+        super().__init__()
+        self.lin = nn.Linear(width, parts * width)
+
+    def forward(self, vec: Tensor) -> Tensor:
+        return self.lin(F.silu(vec))
+
+
+def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """norm(x) · (1 + scale) + shift; x (B, L, D), shift and scale (B, 1, D)."""
+    return plain_norm(x) * (1 + scale) + shift
+
+
+def parts_of(modulation: Tensor, parts: int) -> tuple[Tensor, ...]:
+    """(B, parts·D) → `parts` of (B, 1, D), ready to meet (B, L, D)."""
+    return modulation.unsqueeze(1).chunk(parts, dim=-1)

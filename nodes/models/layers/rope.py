@@ -1,0 +1,43 @@
+"""Rotary positions over several axes, interleaved pairs.
+
+Knows neither what an axis means nor which tokens it turns.
+Su et al. 2021, arXiv:2104.09864; pairing and axes as in black-forest-labs/flux `src/flux/math.py`.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def rope_table(ids: Tensor, axes: Sequence[int], theta: float) -> Tensor:
+    """The cosines and sines of every position, made once and used by all blocks of all steps.
+
+    ids     (L, A)         position of each token on each axis
+    axes    A even widths  how many features each axis turns; their sum is the head width d
+    →       (2, L, d/2)    cosine and sine, float32; angle of pair j on an axis of width w = id · θ^(−2j/w)
+
+    The angles are float64 (float32 on mps, which has no float64): float32 angles move the output by 2e-7.
+    """
+    exact = torch.float32 if ids.device.type == "mps" else torch.float64
+    angles = torch.cat(
+        [
+            ids[:, axis, None].to(exact) * theta ** (-torch.arange(0, width, 2, dtype=exact, device=ids.device) / width)
+            for axis, width in enumerate(axes)
+        ],
+        dim=-1,
+    )
+    return torch.stack((angles.cos(), angles.sin())).float()
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Turn each adjacent pair (x₀, x₁) by its angle: (x₀ cos − x₁ sin, x₁ cos + x₀ sin), in float32.
+
+    x       (B, heads, L, d)
+    table   (2, L, d/2)      from `rope_table`
+    →       (B, heads, L, d) in the dtype of x
+    """
+    cos, sin = table
+    first, second = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    turned = torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    return turned.flatten(-2).to(x.dtype)
