@@ -1,0 +1,288 @@
+"""Which models are in memory, under a budget of bytes.
+
+    device budget   what models may take where they compute
+    host budget     what models that left the device may take in the machine's memory, to be back sooner than from disk.
+                    Where the device is the CPU there is only one memory, and only this budget
+
+A model in use never leaves. Of the others the one that was used longest ago leaves first: from the device to the host
+if there is room, from the host for good. When memory runs out all the same, everything that is not in use leaves and
+the model is loaded once more under its next plan; then the run fails with the numbers.
+
+Knows models only as `Recipe` and `Loaded`: no tensor, no device library. Out of memory is `MemoryError`, any exception
+class named `OutOfMemoryError`, or what the CPU's allocator says.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from graph_runtime.context import Loaded, Recipe
+from graph_runtime.problem import Problem, Refused
+
+Plan = Literal["resident", "offload"]
+PLANS: tuple[Plan, ...] = ("resident", "offload")
+"""How to load, best first. resident: all on the device. offload: on the host, and what is computing on the device."""
+
+HOST = "cpu"
+
+
+@dataclass(slots=True)
+class _Held:
+    """One model in memory."""
+
+    key: str
+    title: str
+    loaded: Loaded
+    weight: int  # bytes of the whole of it, wherever they are
+    plan: Plan
+    on_device: bool = True
+    users: int = 0
+    used: int = 0  # larger is later
+
+    @property
+    def device_bytes(self) -> int:
+        return self.loaded.nbytes if self.on_device else 0
+
+    @property
+    def host_bytes(self) -> int:
+        return self.weight - min(self.weight, self.device_bytes)
+
+
+class Residency:
+    """The models of one worker. Every method may be called from any thread."""
+
+    def __init__(self, device: str, gpu_bytes: int, host_bytes: int) -> None:
+        """`gpu_bytes` is the device's budget; where `device` is "cpu" it is not looked at."""
+        self.device = device
+        self._one_memory = device == HOST
+        self._device_budget = host_bytes if self._one_memory else gpu_bytes
+        self._host_budget = 0 if self._one_memory else host_bytes
+        self._held: dict[str, _Held] = {}
+        self._demoted: dict[str, Plan] = {}  # what an out-of-memory has put under a later plan than the first
+        self._may_retry = False
+        self._clock = itertools.count()
+        self._lock = threading.RLock()  # a recipe may use another while it loads
+
+    @contextmanager
+    def use(self, recipe: Recipe) -> Iterator[Any]:
+        """The recipe's model, on the device for as long as the block lasts.
+
+        Raises Refused when it does not fit, with what is needed, what is free, and who holds the rest. When memory runs
+        out inside the block, the error passes, and the model is loaded under its next plan the next time.
+        """
+        held = self._take(recipe)
+        try:
+            yield held.loaded.value
+        except BaseException as error:
+            if is_out_of_memory(error):
+                with self._lock:
+                    self._demote(held)
+            raise
+        finally:
+            with self._lock:
+                held.users -= 1
+                if not held.users and self._demoted.get(held.key, held.plan) != held.plan:
+                    self._close(held, for_good=False)
+
+    def recover(self, error: BaseException) -> bool:
+        """After an out-of-memory: let everything go that is not in use. Whether to try once more is worth it."""
+        if not is_out_of_memory(error):
+            return False
+        with self._lock:
+            traceback.clear_frames(error.__traceback__)  # locals of the failed call keep tensors alive
+            retry = self._may_retry or any(not held.users for held in self._held.values())
+            self._may_retry = False
+            self.evict()
+            return retry
+
+    def evict(self, *, close: bool = True) -> None:
+        """Let every model go that is not in use: for good, or (`close=False`) from the device to the host."""
+        with self._lock:
+            for held in self._idle():
+                if close or self._one_memory:
+                    self._close(held)
+                elif held.on_device:
+                    self._leave_device(held)
+            gc.collect()
+
+    def explain(self, error: BaseException, place: str) -> Problem:
+        """The Problem of an out-of-memory that `recover` could not mend."""
+        with self._lock:
+            return self._problem(place, f"memory ran out on {self.device}: {str(error).strip().partition(chr(10))[0]}")
+
+    def report(self) -> dict[str, Any]:
+        """What is in memory now, as plain data; the last used first."""
+        with self._lock:
+            models = [
+                {
+                    "title": held.title,
+                    "plan": held.plan,
+                    "in_use": held.users > 0,
+                    "device_bytes": held.device_bytes,
+                    "host_bytes": held.host_bytes,
+                }
+                for held in sorted(self._held.values(), key=lambda held: -held.used)
+            ]
+            return {
+                "device": self.device,
+                "device_budget": self._device_budget,
+                "device_bytes": self._device_bytes(),
+                "host_budget": self._host_budget,
+                "host_bytes": self._host_bytes(),
+                "models": models,
+            }
+
+    # Everything below is called with the lock held.
+
+    def _take(self, recipe: Recipe) -> _Held:
+        with self._lock:
+            held = self._held.get(recipe.key())
+            if held is not None and not held.on_device and not self._return_to_device(held):
+                held = None
+            if held is None:
+                held = self._load(recipe)
+            held.users += 1
+            held.used = next(self._clock)
+            return held
+
+    def _load(self, recipe: Recipe) -> _Held:
+        """Load under the first plan that fits; after an out-of-memory once more, under the next."""
+        key, weight = recipe.key(), recipe.nbytes()
+        first = PLANS.index(self._demoted.get(key, PLANS[0]))
+        reason = f"it needs {size(weight)}"
+        for plan in PLANS[first : first + 2]:
+            if plan == "resident" or self._one_memory:
+                if weight > self._device_budget - self._device_bytes(in_use=True):
+                    continue
+                self._make_room(weight)
+            else:
+                self._make_room(self._device_budget)  # it takes what it can get
+                self._make_host_room(weight)
+            try:
+                loaded = recipe.load(self.device, plan)
+            except BaseException as error:
+                if not is_out_of_memory(error):
+                    raise
+                reason = f"it needs {size(weight)}, and memory ran out while loading"
+                traceback.clear_frames(error.__traceback__)
+            else:
+                held = _Held(key, recipe.title, loaded, max(weight, loaded.nbytes), plan)
+                held.users = 1  # while room is made for what it took beyond its estimate
+                self._held[key] = held
+                self._make_room(0)
+                held.users = 0
+                return held
+            self.evict()
+        raise Refused(self._problem(recipe.title, reason))
+
+    def _return_to_device(self, held: _Held) -> bool:
+        """Bring a parked model back; False if there is no room, and it is then closed."""
+        if held.weight <= self._device_budget - self._device_bytes(in_use=True):
+            held.users += 1  # so that making room does not take it
+            try:
+                self._make_room(held.weight)
+                held.loaded.move(self.device)
+                held.on_device = True
+                return True
+            except BaseException as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._demote(held)
+            finally:
+                held.users -= 1
+        self._close(held, for_good=False)
+        return False
+
+    def _demote(self, held: _Held) -> None:
+        """Let the model be loaded under its next plan the next time, if it has one."""
+        following = PLANS[PLANS.index(held.plan) + 1 :]
+        if following:
+            self._demoted[held.key] = following[0]
+            self._may_retry = True
+
+    def _make_room(self, wanted: int) -> None:
+        """Let models leave the device until `wanted` bytes are free, or none is left that may."""
+        for held in self._idle():
+            if self._device_budget - self._device_bytes() >= wanted:
+                return
+            if held.on_device:
+                self._leave_device(held)
+
+    def _make_host_room(self, wanted: int) -> None:
+        for held in self._idle():
+            if self._host_budget - self._host_bytes() >= wanted:
+                return
+            if not held.on_device:
+                self._close(held)
+
+    def _leave_device(self, held: _Held) -> None:
+        if self._one_memory or held.plan != "resident" or held.weight > self._host_budget:
+            self._close(held)
+            return
+        held.users += 1
+        self._make_host_room(held.weight)
+        held.users -= 1
+        if self._host_budget - self._host_bytes() < held.weight:
+            self._close(held)
+            return
+        try:
+            held.loaded.move(HOST)
+            held.on_device = False
+        except BaseException as error:
+            self._close(held)
+            if not is_out_of_memory(error):
+                raise
+
+    def _close(self, held: _Held, *, for_good: bool = True) -> None:
+        """Out of memory altogether. `for_good`: the next load begins with the best plan again."""
+        if for_good:
+            self._demoted.pop(held.key, None)
+        self._held.pop(held.key, None)
+        held.loaded.close()
+
+    def _idle(self) -> list[_Held]:
+        """Models that may leave, the one used longest ago first."""
+        return sorted((held for held in self._held.values() if not held.users), key=lambda held: held.used)
+
+    def _device_bytes(self, *, in_use: bool = False) -> int:
+        return sum(held.device_bytes for held in self._held.values() if held.users or not in_use)
+
+    def _host_bytes(self) -> int:
+        return 0 if self._one_memory else sum(held.host_bytes for held in self._held.values())
+
+    def _problem(self, place: str, reason: str) -> Problem:
+        free = max(0, self._device_budget - self._device_bytes())
+        holders = [
+            f"{held.title} {size(held.device_bytes)}{' in use' if held.users else ''}"
+            for held in sorted(self._held.values(), key=lambda held: -held.device_bytes)
+            if held.device_bytes
+        ]
+        what = f"{reason}; {size(free)} of {size(self._device_budget)} are free on {self.device}"
+        what += f"; held by {', '.join(holders)}." if holders else "; no other model holds any."
+        setting = "host_memory" if self._one_memory else "gpu_memory"
+        fix = f"Use a smaller or quantized model or a smaller picture, or allow more with the setting {setting}."
+        return Problem("out-of-memory", place, what, fix)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, whichever library says so."""
+    if isinstance(error, MemoryError) or any(cls.__name__ == "OutOfMemoryError" for cls in type(error).__mro__):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def size(count: int) -> str:
+    """Bytes as people say them: "6.0 GB"."""
+    amount, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
