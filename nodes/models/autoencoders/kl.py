@@ -1,7 +1,7 @@
 """The convolutional autoencoder of latent diffusion, as Flux.1, SD3 and AuraFlow use it.
 
-Parameters have the names of the original files (`encoder.down.0.block.1.conv1.weight`). Decoder levels count from the full
-resolution: `decoder.up.0` runs last. Knows no file, no picture format and no sampler.
+Parameters have the names of the original files (`encoder.down.0.block.1.conv1.weight`). Decoder levels count from the
+full resolution: `decoder.up.0` runs last. Knows no file, no picture format and no sampler.
 Rombach et al. 2022, arXiv:2112.10752; CompVis/latent-diffusion `ldm/modules/diffusionmodules/model.py`.
 """
 

@@ -1,9 +1,9 @@
 """The Flux.1 transformer: image and text tokens in, velocity out.
 
 What is unusual about it: text and image run with their own weights first (double blocks), then as one sequence with
-shared ones (single blocks); every block is modulated by one vector made from time, pooled text and guidance. That vector
-never sees the image, so the modulation of all steps is computed before the loop, in one product per block, and a
-quarter of the weights need not be in memory while sampling (`before_loop`).
+shared ones (single blocks); every block is modulated by one vector made from time, pooled text and guidance. That
+vector never sees the image, so the modulation of all steps is computed before the loop, in one product per block, and
+a quarter of the weights need not be in memory while sampling (`before_loop`).
 
 Knows nothing of files, sigmas, samplers or pixels. Parameters have the names of the original files.
 Esser et al. 2024, arXiv:2403.03206 §4; black-forest-labs/flux `src/flux/model.py`, `modules/layers.py`.
@@ -11,18 +11,21 @@ Esser et al. 2024, arXiv:2403.03206 §4; black-forest-labs/flux `src/flux/model.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from graph_runtime.problem import Problem, Refused
 from nodes.models.flux1.config import Config
 from nodes.models.layers.attention import attend, heads_of
 from nodes.models.layers.embed import Embed, sinusoid
 from nodes.models.layers.modulation import Modulate, modulated, parts_of
 from nodes.models.layers.norm import QKNorm
 from nodes.models.layers.rope import rope_table, rotate
+from nodes.models.sampling.solvers import Velocity
 
 
 class Modulation(NamedTuple):
@@ -179,8 +182,8 @@ class Transformer(nn.Module):
         guidance  (B,)    only read by models that were distilled with it (`config.guidance`); 0 is not "off"
         →         (B, D)
 
-        t and guidance are rounded to the model's dtype *before* they are multiplied by 1000, as in training: in bfloat16
-        730 becomes 732, and not doing so moves the output by 15 %.
+        t and guidance are rounded to the model's dtype *before* they are multiplied by 1000, as the released pipelines
+        do: in bfloat16 730 becomes 732, and not doing so moves the output by 15 %.
         """
         dtype = pooled.dtype
         vec = self.time_in(sinusoid(t.to(dtype) * 1000).to(dtype))
@@ -220,7 +223,7 @@ class Transformer(nn.Module):
         return self.final_layer(x[:, txt.shape[1] :], modulation.final)
 
     def before_loop(self) -> list[str]:
-        """Names of the parameters that no step reads: `forward` runs without them once the five lines above have run."""
+        """Names of the parameters no step reads: `forward` runs without them once the lines above have run."""
         early = ("time_in.", "vector_in.", "guidance_in.", "txt_in.", "final_layer.adaLN_modulation.")
         inside = (".img_mod.", ".txt_mod.", ".modulation.")
         return [name for name, _ in self.named_parameters() if name.startswith(early) or any(k in name for k in inside)]
@@ -235,6 +238,88 @@ def feed_forward(config: Config) -> nn.Sequential:
 def finite(x: Tensor) -> Tensor:
     """float16 only: keep the stream inside ±65504, where the released weights would leave it."""
     return x.clip(-65504, 65504) if x.dtype == torch.float16 else x
+
+
+def velocity(
+    net: Transformer,
+    conditioning: Mapping[str, Tensor],
+    shape: Sequence[int],
+    sigmas: Sequence[float],
+    guidance: float = 3.5,
+    dtype: torch.dtype | None = None,
+) -> Velocity:
+    """v(x, σ) of unpacked latents, with all that does not depend on x made now.
+
+    conditioning  text (P, L, Dt), pooled (P, W); prompts are repeated one by one to fill the batch (p₀ p₀ p₁ p₁).
+                  An entry "guidance" (P,) takes the place of the argument
+    shape         (B, C, h, w) of the latents; h and w even
+    sigmas        every σ that will be asked for (`sampling.loop.visited`). Others are answered too, while the weights
+                  of `before_loop` are there
+    guidance      distilled guidance; ignored by models without it, and never "off" for those with it
+    dtype         what the network computes in; that of `img_in` when not given
+
+    Nothing in the returned function waits for the device. Refused: odd sizes, a batch the prompts do not divide.
+    """
+    batch, _, height, width = shape
+    text, pooled = conditioning["text"], conditioning["pooled"]
+    _check_shapes(text, pooled, shape, net.config)
+    dtype, device = dtype or net.img_in.weight.dtype, net.img_in.weight.device
+    text, pooled = (given.to(device, dtype) for given in (text, pooled))
+    strength = conditioning.get("guidance", torch.full((len(pooled),), guidance))
+    if len(pooled) > 1:
+        text, pooled, strength = (one.repeat_interleave(batch // len(one), 0) for one in (text, pooled, strength))
+
+    def modulation(levels: Sequence[float]) -> Modulation:
+        t = (torch.tensor(levels) * 1000).to(dtype) / 1000  # rounded as diffusers' pipeline rounds its timesteps
+        t, g = (a.to(device) for a in torch.broadcast_tensors(t[:, None], strength.to(dtype=dtype)))
+        vec = net.vector(t.flatten(), pooled.repeat(len(levels), 1), g.flatten())
+        return net.modulation(vec.unflatten(0, (len(levels), -1)))
+
+    with torch.no_grad():
+        levels = list(dict.fromkeys(sigmas))
+        steps = modulation(levels)
+        row = {sigma: index for index, sigma in enumerate(levels)}
+        txt = net.txt_in(text).expand(batch, -1, -1)
+        angles = net.angles(image_ids(height // 2, width // 2, device), text_ids(text.shape[1], device))
+
+    def at(x: Tensor, sigma: float) -> Tensor:
+        with torch.no_grad():
+            now = steps.at(row[sigma]) if sigma in row else modulation([sigma]).at(0)
+            v = net(pack(x.to(device, dtype)), txt, now, angles)
+        return unpack(v, height, width).to(x.device, x.dtype)
+
+    return at
+
+
+def _check_shapes(text: Tensor, pooled: Tensor, shape: Sequence[int], config: Config) -> None:
+    """Refuse what would fail inside the network with a message about matrices."""
+    batch, channels, height, width = shape
+    found = [
+        (
+            height % 2 or width % 2,
+            f"a latent of {height} × {width} cells does not divide into 2 × 2 patches.",
+            "Use a height and width that are multiples of 16 pixels.",
+        ),
+        (
+            channels != config.latent_channels,
+            f"the latent has {channels} channels, this model takes {config.latent_channels}.",
+            "Make the latent with the autoencoder of this model.",
+        ),
+        (
+            len(text) != len(pooled) or batch % max(len(text), 1) or not len(text),
+            f"{len(text)} texts and {len(pooled)} pooled vectors cannot fill a batch of {batch}.",
+            "Give one prompt, or as many as divide the batch.",
+        ),
+        (
+            (text.shape[-1], pooled.shape[-1]) != (config.text_width, config.pooled_width),
+            f"the text is {text.shape[-1]} and {pooled.shape[-1]} wide, this model takes {config.text_width} and "
+            f"{config.pooled_width}.",
+            "Encode the prompt with the text encoders of this model.",
+        ),
+    ]
+    problems = [Problem("does-not-fit", "flux1", what, fix) for wrong, what, fix in found if wrong]
+    if problems:
+        raise Refused(problems)
 
 
 def image_ids(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:

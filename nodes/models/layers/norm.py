@@ -21,7 +21,7 @@ class RMSNorm(nn.Module):
 
 
 class QKNorm(nn.Module):
-    """One RMS norm for queries and one for keys, over the features of a head. Dehghani et al. 2023, arXiv:2302.05442."""
+    """An RMS norm for queries and one for keys, over the features of a head. Dehghani et al. 2023, arXiv:2302.05442."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

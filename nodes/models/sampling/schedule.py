@@ -1,0 +1,191 @@
+"""Which noise levels to visit: spacing from 1 towards 0, then a shift to where a model needs more steps.
+
+Knows neither models nor solvers; a family's defaults say which Schedule is its own. All numbers are float32 in value, so
+that a table equals the one a float32 scheduler would make.
+Esser et al. 2024, arXiv:2403.03206 §5.3.2 (shift by resolution); the options are those that diffusers documents for
+FlowMatchEulerDiscreteScheduler and can stand in a model's scheduler_config.json.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_runtime.problem import Problem, Refused
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How σ is shifted, and how it is spaced.
+
+    shift       σ' = s·σ / (1 + (s − 1)·σ); 1 leaves it alone. Not used while `dynamic`
+    dynamic     shift by resolution instead: mu on the line through (base_tokens, base_shift), (max_tokens, max_shift),
+                not clamped outside it;  σ' = e^mu / (e^mu + 1/σ − 1), or mu / (mu + 1/σ − 1) when `time_shift` is "linear"
+    terminal    stretch so that the last σ before 0 is this one
+    spacing     a name in SPACINGS: how the shifted interval is divided
+    """
+
+    shift: float = 1.0
+    dynamic: bool = False
+    base_shift: float = 0.5
+    max_shift: float = 1.15
+    base_tokens: int = 256
+    max_tokens: int = 4096
+    time_shift: Literal["exponential", "linear"] = "exponential"
+    terminal: float | None = None
+    spacing: str = "simple"
+    invert: bool = False
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Schedule:
+        """From the fields of a scheduler_config.json; absent ones take diffusers' defaults."""
+        names = ("karras", "exponential", "beta")
+        chosen = [name for name in names if config.get(f"use_{name}_sigmas")]
+        return cls(
+            shift=float(config.get("shift", 1.0)),
+            dynamic=bool(config.get("use_dynamic_shifting", False)),
+            base_shift=float(config.get("base_shift") or 0.5),
+            max_shift=float(config.get("max_shift") or 1.15),
+            base_tokens=int(config.get("base_image_seq_len", 256)),
+            max_tokens=int(config.get("max_image_seq_len", 4096)),
+            time_shift=config.get("time_shift_type", "exponential"),
+            terminal=config.get("shift_terminal"),
+            spacing=chosen[0] if chosen else "simple",
+            invert=bool(config.get("invert_sigmas", False)),
+        )
+
+    def mu(self, tokens: int) -> float:
+        """Shift exponent for an image of so many tokens (h/2 · w/2)."""
+        slope = (self.max_shift - self.base_shift) / (self.max_tokens - self.base_tokens)
+        return self.base_shift + slope * (tokens - self.base_tokens)
+
+    def shifted(self, sigmas: Numbers, tokens: int) -> Numbers:
+        """The shift alone, elementwise, for σ in (0, 1]."""
+        if not self.dynamic:
+            return self.shift * sigmas / (1 + (self.shift - 1) * sigmas)
+        mu = self.mu(tokens)
+        weight = math.exp(mu) if self.time_shift == "exponential" else mu
+        return weight / (weight + (1 / sigmas - 1))
+
+    def sigmas(self, steps: int | Sequence[float], tokens: int) -> list[float]:
+        """The noise levels of a run, ending with 0: steps + 1 numbers.
+
+        steps    how many, or the unshifted levels themselves (1 first, without the 0), which are shifted the same way
+        tokens   image tokens, h/2 · w/2; only read while `dynamic`
+
+        Refused: no steps, or levels that do not fall from at most 1 to above 0.
+        """
+        if isinstance(steps, int):
+            _check(steps >= 1, f"{steps} steps.", "Ask for one step or more.")
+            raw = SPACINGS[self.spacing].raw(steps) if self.spacing in SPACINGS else None
+            _check(raw is not None, f"the spacing {self.spacing!r} is unknown.", f"Use one of {', '.join(SPACINGS)}.")
+            levels = np.asarray(raw, np.float64)
+        else:
+            levels = np.asarray(steps, np.float32).astype(np.float64)
+            falling = bool(len(levels)) and 0 < levels[-1] and levels[0] <= 1 and bool((np.diff(levels) < 0).all())
+            _check(
+                falling, f"the levels {list(steps)} do not fall from 1 towards 0.", "Give falling numbers in (0, 1]."
+            )
+        levels = self.shifted(levels, tokens)
+        if self.terminal:
+            levels = 1 - (1 - levels) * (1 - self.terminal) / (1 - levels[-1])
+        levels = SPACINGS[self.spacing].respaced(levels)
+        ends = (1 - levels, 1.0) if self.invert else (levels, 0.0)
+        return [*ends[0].astype(np.float32).tolist(), ends[1]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """How an interval is divided: `raw` before the shift (n numbers from 1 down), `respaced` after it."""
+
+    title: str
+    raw: Callable[[int], Numbers]
+    respaced: Callable[[Numbers], Numbers]
+
+
+def last_steps(sigmas: list[float], strength: float) -> list[float]:
+    """The end of a schedule that changes a picture by `strength` (0…1): its last n − int(max(n − n·s, 0)) steps.
+
+    diffusers' FluxImg2ImgPipeline.get_timesteps. Refused when no step is left.
+    """
+    n = len(sigmas) - 1
+    start = int(max(n - min(n * strength, n), 0))
+    _check(start < n, f"strength {strength:g} leaves none of the {n} steps.", "Raise the strength or the steps.")
+    return sigmas[start:]
+
+
+def _check(fine: bool, what: str, fix: str) -> None:
+    if not fine:
+        raise Refused(Problem("bad-schedule", "sigmas", what, fix))
+
+
+def _even(n: int) -> Numbers:
+    """1, 1 − 1/n, … 1/n: equal steps down to 0."""
+    return np.linspace(1.0, 1 / n, n)
+
+
+def _to_thousandth(n: int) -> Numbers:
+    """1 … 0.001 in equal steps, the last one small: what training on 1000 levels ends with."""
+    return np.linspace(1.0, 0.001, n)
+
+
+def _karras(levels: Numbers) -> Numbers:
+    """Equal steps in σ^(1/7). Karras et al. 2022, arXiv:2206.00364 (5)."""
+    ends = np.linspace(levels[0] ** (1 / 7), levels[-1] ** (1 / 7), len(levels))
+    return ends**7
+
+
+def _exponential(levels: Numbers) -> Numbers:
+    """Equal steps in ln σ."""
+    return np.exp(np.linspace(math.log(levels[0]), math.log(levels[-1]), len(levels)))
+
+
+def _beta(levels: Numbers) -> Numbers:
+    """Quantiles of Beta(0.6, 0.6): many steps at both ends. Lee et al. 2024, arXiv:2407.12173."""
+    low, high = levels[-1], levels[0]
+    return np.array([low + (high - low) * beta_quantile(1 - p, 0.6) for p in np.linspace(0, 1, len(levels))])
+
+
+def beta_quantile(p: float, a: float) -> float:
+    """x with P(X ≤ x) = p for X ~ Beta(a, a), by bisection; good to 1e-12."""
+    if p > 0.5:  # the distribution is symmetric
+        return 1 - beta_quantile(1 - p, a)
+    low, high = 0.0, 0.5
+    for _ in range(60):
+        x = (low + high) / 2
+        low, high = (x, high) if _beta_below(x, a) < p else (low, x)
+    return (low + high) / 2
+
+
+def _beta_below(x: float, a: float) -> float:
+    """P(X ≤ x) for X ~ Beta(a, a), x ≤ 1/2: the power series of the incomplete beta function, DLMF 8.17.8."""
+    if x == 0:
+        return 0.0
+    term, total = 1.0, 1.0
+    for n in range(200):
+        term *= x * (2 * a + n) / (a + 1 + n)
+        total += term
+        if term < 1e-17 * total:
+            break
+    scale = math.exp(math.lgamma(2 * a) - 2 * math.lgamma(a) + a * math.log(x) + a * math.log1p(-x))
+    return scale * total / a
+
+
+def _same(levels: Numbers) -> Numbers:
+    return levels
+
+
+SPACINGS: dict[str, Spacing] = {
+    "simple": Spacing("Simple", _even, _same),
+    "normal": Spacing("Normal", _to_thousandth, _same),
+    "karras": Spacing("Karras", _even, _karras),
+    "exponential": Spacing("Exponential", _even, _exponential),
+    "beta": Spacing("Beta", _even, _beta),
+}
