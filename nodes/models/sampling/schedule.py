@@ -1,7 +1,7 @@
 """Which noise levels to visit: spacing from 1 towards 0, then a shift to where a model needs more steps.
 
-Knows neither models nor solvers; a family's defaults say which Schedule is its own. All numbers are float32 in value, so
-that a table equals the one a float32 scheduler would make.
+Knows neither models nor solvers; a family's defaults say which Schedule is its own. The numbers given back are float32
+in value, so that a table equals the one a float32 scheduler makes.
 Esser et al. 2024, arXiv:2403.03206 §5.3.2 (shift by resolution); the options are those that diffusers documents for
 FlowMatchEulerDiscreteScheduler and can stand in a model's scheduler_config.json.
 """
@@ -27,7 +27,8 @@ class Schedule:
 
     shift       σ' = s·σ / (1 + (s − 1)·σ); 1 leaves it alone. Not used while `dynamic`
     dynamic     shift by resolution instead: mu on the line through (base_tokens, base_shift), (max_tokens, max_shift),
-                not clamped outside it;  σ' = e^mu / (e^mu + 1/σ − 1), or mu / (mu + 1/σ − 1) when `time_shift` is "linear"
+                not clamped outside it;  σ' = e^mu / (e^mu + 1/σ − 1)
+    time_shift  "linear" puts mu in the place of e^mu
     terminal    stretch so that the last σ before 0 is this one
     spacing     a name in SPACINGS: how the shifted interval is divided
     """
@@ -82,21 +83,18 @@ class Schedule:
 
         Refused: no steps, or levels that do not fall from at most 1 to above 0.
         """
-        if isinstance(steps, int):
-            _check(steps >= 1, f"{steps} steps.", "Ask for one step or more.")
-            raw = SPACINGS[self.spacing].raw(steps) if self.spacing in SPACINGS else None
-            _check(raw is not None, f"the spacing {self.spacing!r} is unknown.", f"Use one of {', '.join(SPACINGS)}.")
-            levels = np.asarray(raw, np.float64)
-        else:
-            levels = np.asarray(steps, np.float32).astype(np.float64)
-            falling = bool(len(levels)) and 0 < levels[-1] and levels[0] <= 1 and bool((np.diff(levels) < 0).all())
-            _check(
-                falling, f"the levels {list(steps)} do not fall from 1 towards 0.", "Give falling numbers in (0, 1]."
-            )
+        spacing = SPACINGS.get(self.spacing)
+        if spacing is None:
+            raise _refused(f"the spacing {self.spacing!r} is unknown.", f"Use one of {', '.join(SPACINGS)}.")
+        levels = spacing.raw(steps) if isinstance(steps, int) and steps > 0 else np.asarray(steps, np.float32)
+        levels = np.atleast_1d(levels).astype(np.float64)
+        if not len(levels) or not 0 < levels[-1] <= levels[0] <= 1 or (np.diff(levels) >= 0).any():
+            what = f"{steps!r} is neither a number of steps nor levels that fall from 1 towards 0."
+            raise _refused(what, "Give one step or more, or falling numbers in (0, 1].")
         levels = self.shifted(levels, tokens)
         if self.terminal:
             levels = 1 - (1 - levels) * (1 - self.terminal) / (1 - levels[-1])
-        levels = SPACINGS[self.spacing].respaced(levels)
+        levels = spacing.respaced(levels)
         ends = (1 - levels, 1.0) if self.invert else (levels, 0.0)
         return [*ends[0].astype(np.float32).tolist(), ends[1]]
 
@@ -117,13 +115,13 @@ def last_steps(sigmas: list[float], strength: float) -> list[float]:
     """
     n = len(sigmas) - 1
     start = int(max(n - min(n * strength, n), 0))
-    _check(start < n, f"strength {strength:g} leaves none of the {n} steps.", "Raise the strength or the steps.")
+    if start >= n:
+        raise _refused(f"strength {strength:g} leaves none of the {n} steps.", "Raise the strength or the steps.")
     return sigmas[start:]
 
 
-def _check(fine: bool, what: str, fix: str) -> None:
-    if not fine:
-        raise Refused(Problem("bad-schedule", "sigmas", what, fix))
+def _refused(what: str, fix: str) -> Refused:
+    return Refused(Problem("bad-schedule", "sigmas", what, fix))
 
 
 def _even(n: int) -> Numbers:

@@ -1,8 +1,8 @@
 """Solvers of dx/dσ = v(x, σ). A new one is one function here, marked with `@solver`; nothing else lists it.
 
-Each is a generator that yields x after every step: the caller owns progress, previews and stopping. None asks the device
-for a number, so the device is never waited for. With x₀ = x − σ·v the equation reads dx/dσ = (x − x₀)/σ, which is solved
-exactly while x₀ stays the same; the solvers named after DPM, RES and UniPC do so, with λ = −ln σ as their time.
+Each is a generator that yields x after every step: the caller owns progress, previews and stopping. None asks the
+device for a number, so the device is never waited for. With x₀ = x − σ·v the equation reads dx/dσ = (x − x₀)/σ, which is
+solved exactly while x₀ stays the same; the solvers named after DPM, RES and UniPC do so, with λ = −ln σ as their time.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def euler(velocity: Velocity, x: Tensor, sigmas: list[float]) -> Iterator[Tensor
 
 @solver("Heun", order=2, calls=2)
 def heun(velocity: Velocity, x: Tensor, sigmas: list[float]) -> Iterator[Tensor]:
-    """Euler's step, then the mean of the slopes at both ends; Euler alone down to σ = 0. Two calls per step; error O(h²).
+    """Euler's step, then the mean of the slopes at both ends; Euler alone down to 0. Two calls per step; error O(h²).
 
     Karras et al. 2022, arXiv:2206.00364, Algorithm 1, without noise.
     """
