@@ -1,0 +1,29 @@
+"""The built-in pack: its manifest. Importing it imports no node.
+
+NAME      what its kinds begin with
+TITLE     what a person calls it
+NODES     the modules with its nodes, in palette order
+HOOKS     what else the runtime may ask of it, as "module:function"
+FILES     files that come with it: kind of file → name → path inside this folder
+"""
+
+NAME = "core"
+TITLE = "Latent Loom"
+NODES = (
+    "nodes.checkpoint",
+    "nodes.text",
+    "nodes.conditioning",
+    "nodes.latent",
+    "nodes.latent_file",
+    "nodes.sigmas",
+    "nodes.sampler",
+    "nodes.vae",
+    "nodes.image_file",
+    "nodes.image",
+    "nodes.mask",
+    "nodes.primitive",
+    "nodes.strings",
+    "nodes.logic",
+)
+HOOKS = {"read_workflow": "nodes.picture:read_workflow"}
+FILES = {"checkpoint": {"starter/flux1": "models/starter/flux1"}}
