@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nodes.models.autoencoders.tiles import Done, tiled
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -208,6 +210,19 @@ class Autoencoder(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """(B, C, h, w), unscaled → (B, 3, H, W), about −1…1."""
         return self.decoder(self.post_quant_conv(z) if self.config.quant else z)
+
+    def decode_tiled(self, z: Tensor, tile: int = 0, overlap: float = 0.25, done: Done | None = None) -> Tensor:
+        """As `decode`, in tiles of `tile` latent cells (0: what the model was trained on): memory of one tile."""
+        size = tile or self.config.sample_size // self.config.factor
+        return tiled(self.decode, z, size, size * self.config.factor, overlap, done)
+
+    def encode_tiled(
+        self, x: Tensor, tile: int = 0, overlap: float = 0.25, done: Done | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As `encode`, in tiles of `tile` pixels, a multiple of the factor (0: what the model was trained on)."""
+        size = tile or self.config.sample_size
+        mean, logvar = tiled(self.moments, x, size, size // self.config.factor, overlap, done).chunk(2, dim=1)
+        return mean, logvar.clamp(-30.0, 20.0)
 
     def scaled(self, z: Tensor) -> Tensor:
         """The latent that is sampled: (z − shift) · scale."""

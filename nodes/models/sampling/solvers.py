@@ -1,8 +1,8 @@
 """Solvers of dx/dσ = v(x, σ). A new one is one function here, marked with `@solver`; nothing else lists it.
 
 Each is a generator that yields x after every step: the caller owns progress, previews and stopping. None asks the
-device for a number, so the device is never waited for. With x₀ = x − σ·v the equation reads dx/dσ = (x − x₀)/σ, which is
-solved exactly while x₀ stays the same; the solvers named after DPM, RES and UniPC do so, with λ = −ln σ as their time.
+device for a number, so the device is never waited for. With x₀ = x − σ·v the equation reads dx/dσ = (x − x₀)/σ, which
+is solved exactly while x₀ stays the same; the solvers named DPM++, RES and UniPC do so, with λ = −ln σ as their time.
 """
 
 from __future__ import annotations

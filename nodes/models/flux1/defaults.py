@@ -1,0 +1,36 @@
+"""What a Flux.1 model is used with when nobody says otherwise. Plain numbers; the model cards' recommendations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodes.models.flux1.config import Config
+from nodes.models.sampling.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """steps, guidance (distilled), true_cfg (1 is off), schedule, solver, text_length (tokens of T5), size and multiple
+    (pixels)."""
+
+    steps: int
+    guidance: float
+    schedule: Schedule
+    text_length: int
+    true_cfg: float = 1.0
+    solver: str = "euler"
+    size: int = 1024
+    multiple: int = 16
+
+
+SCHNELL = Defaults(steps=4, guidance=0.0, schedule=Schedule(), text_length=256)
+DEV = Defaults(steps=28, guidance=3.5, schedule=Schedule(shift=3.0, dynamic=True), text_length=512)
+FILL = Defaults(steps=50, guidance=30.0, schedule=DEV.schedule, text_length=512)
+CONTROL = Defaults(steps=50, guidance=30.0, schedule=DEV.schedule, text_length=512)
+
+
+def defaults(config: Config) -> Defaults:
+    """By what the network is: without guidance it is schnell; more input than output features is Fill or Control."""
+    if not config.guidance:
+        return SCHNELL
+    return {1: DEV, 2: CONTROL, 6: FILL}.get(config.in_channels // config.out_channels, DEV)
