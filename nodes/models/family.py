@@ -1,0 +1,219 @@
+"""Which model families there are, and which one a file is.
+
+A family is a folder with the same file names as every other; naming it in FAMILIES is all that makes it known. A file
+belongs to the one family whose `keys.match` claims its header; text encoders and autoencoders are found beside it, by
+their own keys. Reads headers only, imports a family's modules when they are asked for, and knows no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from graph_runtime.problem import Problem, Refused
+from nodes.models import kinds
+from nodes.models.autoencoders import keys as autoencoder_keys
+from nodes.models.encoders import keys as encoder_keys
+from nodes.models.weights import folder
+from nodes.models.weights.header import Header, read_header
+from nodes.models.weights.part import Part
+from nodes.models.weights.quantized import quantisation
+from nodes.models.weights.tensor import shown
+
+
+@dataclass(frozen=True, slots=True)
+class LatentFormat:
+    """The space a family paints in.
+
+    channels   of a latent;  downscale  pixels per cell, each way;  patch  cells per token, each way
+    scale, shift   what is sampled is (z − shift) · scale of what the autoencoder gives
+    """
+
+    channels: int = 16
+    downscale: int = 8
+    scale: float = 0.3611
+    shift: float = 0.1159
+    patch: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family by its package. The modules in it, the same in every family:
+
+    config       Config
+    keys         match(header) -> Part | None, rename(part) -> where each parameter is
+    transformer  Transformer(config), velocity(…)
+    text         prompts to Conditioning
+    defaults     what a new workflow starts with
+    """
+
+    package: str
+
+    @property
+    def name(self) -> str:
+        return self.package.rpartition(".")[2]
+
+    @property
+    def keys(self) -> ModuleType:
+        return import_module(f"{self.package}.keys")
+
+    @property
+    def transformer(self) -> ModuleType:
+        return import_module(f"{self.package}.transformer")
+
+    @property
+    def text(self) -> ModuleType:
+        return import_module(f"{self.package}.text")
+
+    @property
+    def defaults(self) -> ModuleType:
+        return import_module(f"{self.package}.defaults")
+
+
+FAMILIES: tuple[Family, ...] = (Family("nodes.models.flux1"),)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file or folder holds.
+
+    family  whose transformer it is; None when it has none
+    parts   "transformer", "clip", "t5", "umt5", "vae"; those it has
+    """
+
+    path: Path
+    format: str
+    family: Family | None
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+    @property
+    def variant(self) -> str:
+        """What a person calls it: "dev", "schnell"; "" without a transformer."""
+        return self.parts["transformer"].variant if "transformer" in self.parts else ""
+
+    @property
+    def config(self) -> Any:
+        """The sizes of the transformer; None without one."""
+        return self.parts["transformer"].config if "transformer" in self.parts else None
+
+
+def family_named(name: str, families: Sequence[Family] = FAMILIES) -> Family:
+    """The family of that name. Raises Refused when there is none."""
+    for family in families:
+        if family.name == name:
+            return family
+    known = ", ".join(family.name for family in families)
+    raise Refused(Problem("unknown-family", shown(name), "There is no family of this name.", f"Use one of {known}."))
+
+
+def find(path: Path, config: Mapping[str, Any] | None = None, families: Sequence[Family] = FAMILIES) -> Found:
+    """All models in a file, a component folder or a pipeline folder. `config` is used in place of a missing config.json.
+
+    Raises Refused when the file is malformed, when nothing in it is known, or when more than one family claims it.
+    """
+    if path.is_dir() and (path / folder.INDEX).is_file():
+        return _pipeline(path, families)
+    header = read_header(path)
+    header = replace(header, config=header.config or config or {})
+    family, parts = _parts(header, families)
+    if not parts:
+        raise Refused(_unknown(header))
+    tokenizer = path.parent / path.name.replace("text_encoder", "tokenizer")
+    parts = {name: _with_tokenizer(part, tokenizer) for name, part in parts.items()}
+    return Found(path, header.format, family, parts)
+
+
+def detect(path: Path, config: Mapping[str, Any] | None = None, families: Sequence[Family] = FAMILIES) -> Found:
+    """As `find`, for a file that must hold a transformer. Raises Refused, saying what it holds, when it has none."""
+    found = find(path, config, families)
+    if found.family is None:
+        held = " and ".join(sorted(part.variant or part.kind for part in found.parts.values()))
+        what = f"It holds no transformer, only {held}."
+        fix = "Load it with the node for text encoders or VAEs."
+        raise Refused(Problem("no-transformer", shown(path.name), what, fix))
+    return found
+
+
+def _parts(header: Header, families: Sequence[Family]) -> tuple[Family | None, dict[str, Part]]:
+    """The family that claims the transformer in this header, and every model in it."""
+    claims = [(family, part) for family in families if (part := family.keys.match(header))]
+    if len(claims) > 1:
+        names = " and ".join(family.name for family, _ in claims)
+        what = f"Two families claim it: {names}. {kinds.statistics(header)}."
+        raise Refused(Problem("two-families", shown(header.path.name), what, "Report it, with the name of the file."))
+    family, transformer = claims[0] if claims else (None, None)
+    kind = kinds.kind_of(header)
+    if transformer is None and kind is not None and kind.fix in (kinds.LORA, kinds.ADDED):
+        return None, {}
+    parts = {"transformer": transformer} if transformer else {}
+    clips = encoder_keys.match_clip(header)
+    wanted = getattr(transformer.config, "pooled_width", 0) if transformer else 0
+    clips.sort(key=lambda part: part.config["hidden_size"] != wanted)
+    found = [*clips[:1], encoder_keys.match_t5(header), autoencoder_keys.match(header)]
+    return family, parts | {part.kind: part for part in found if part}
+
+
+def _pipeline(path: Path, families: Sequence[Family]) -> Found:
+    """The models of a diffusers pipeline folder; components of other kinds are left alone."""
+    family: Family | None = None
+    parts: dict[str, Part] = {}
+    for name, (component, _) in folder.components(path).items():
+        if not any(p.suffix in (".safetensors", ".gguf", *folder.PICKLES) for p in component.iterdir()):
+            continue
+        claimed, found = _parts(read_header(component), families)
+        family = claimed or family
+        tokenizer = path / name.replace("text_encoder", "tokenizer")
+        parts |= {kind: _with_tokenizer(part, tokenizer) for kind, part in found.items()}
+    if not parts:
+        what = "None of the models in this folder is known."
+        raise Refused(Problem("unknown-model", shown(path.name), what, "Choose a Flux.1 pipeline."))
+    return Found(path, "pipeline", family, parts)
+
+
+def _with_tokenizer(part: Part, path: Path) -> Part:
+    """The part with the folder of its tokenizer, if it is a text encoder and has one."""
+    is_text = part.kind in ("clip", "t5", "umt5") and "tokenizer" in path.name
+    return replace(part, tokenizer=path) if is_text and path.is_dir() else part
+
+
+def _unknown(header: Header) -> Problem:
+    kind = kinds.kind_of(header)
+    place = shown(header.path.name)
+    if kind is not None:
+        return Problem("other-model", place, f"This looks like {kind.title}: {kinds.statistics(header)}.", kind.fix)
+    what = f"No family knows this model: {kinds.statistics(header)}."
+    return Problem("unknown-model", place, what, "Choose a model of a family that is listed in the README.")
+
+
+def inspect(path: Path, families: Sequence[Family] = FAMILIES) -> dict[str, Any]:
+    """What a file or folder holds, as plain data for a person or a program. Reads headers only."""
+    found = find(path, families=families)
+    titles = (part.header.metadata.get(key, "") for part in found.parts.values() for key in TITLES)
+    return {
+        "path": path.name,
+        "format": found.format,
+        "family": found.family.name if found.family else "",
+        "variant": found.variant,
+        "title": shown(next(filter(None, titles), ""), 200),
+        "bytes": sum(part.nbytes for part in found.parts.values()),
+        "parts": {
+            name: {
+                "kind": part.variant or part.kind,
+                "layout": part.layout,
+                "prefix": part.prefix,
+                "dtype": kinds.main_dtype(part.header),
+                "packing": quantisation(part.header),
+                "tensors": len(part.header.tensors),
+                "parameters": part.header.parameters,
+                "bytes": part.nbytes,
+            }
+            for name, part in found.parts.items()
+        },
+    }
+
+
+TITLES = ("modelspec.title", "general.name", "title", "ss_output_name")

@@ -1,0 +1,209 @@
+"""A module on `meta` becomes a module with weights, read straight from the file.
+
+Each parameter's memory is allocated once, in the dtype and on the device wanted, and the file's bytes go into it:
+directly where the stored dtype is the wanted one and the device is the CPU, otherwise a few megabytes at a time. So
+memory never holds a second copy of the model. Every name, shape and dtype is checked first; all that is wrong is said
+at once. Knows no family: a family says where each parameter is by `Piece`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from graph_runtime.problem import Problem, Refused
+from nodes.models.weights.decode import DTYPES, decode
+from nodes.models.weights.pieces import Piece, Source
+from nodes.models.weights.quantized import Scale, readable, separate
+from nodes.models.weights.tensor import Header, TensorInfo, bad_file, product, shown
+
+CHUNK = 8 << 20
+READERS = 4
+LISTED = 5
+
+Dtype = torch.dtype | Callable[[str], torch.dtype]
+
+
+def fill(
+    module: nn.Module, header: Header, rename: Mapping[str, Source], dtype: Dtype, device: str | torch.device = "cpu"
+) -> None:
+    """Give every parameter and saved buffer of `module` its numbers from the file.
+
+    rename  where each parameter is; names of the module → pieces of the file
+    dtype   of floating-point parameters: one, or one by name
+
+    Raises Refused naming the file, the tensors and both shapes when any is missing, left over, of another shape, or
+    of a dtype that cannot be read. Tied parameters are read once and stay tied.
+    """
+    plain, scales = separate(header)
+    wanted = _wanted(module)
+    _check(plain, rename, wanted, scales)
+    targets: dict[str, Tensor] = {}
+    jobs: list[tuple[Tensor, Source]] = []
+    for names, like in wanted:
+        name = next(name for name in names if name in rename)
+        kind = (dtype(name) if callable(dtype) else dtype) if like.is_floating_point() else like.dtype
+        target = torch.empty(like.shape, dtype=kind, device=device)
+        targets |= dict.fromkeys(names, target)
+        jobs.append((target, rename[name]))
+    jobs.sort(key=lambda job: (plain.tensors[job[1][0].name].path, plain.tensors[job[1][0].name].offset))
+    with torch.no_grad(), ThreadPoolExecutor(READERS) as pool:
+        for done in [pool.submit(_read, target, source, plain, scales) for target, source in jobs]:
+            done.result()
+    _assign(module, targets)
+
+
+def _wanted(module: nn.Module) -> list[tuple[list[str], Tensor]]:
+    """Each distinct parameter and saved buffer, with every name it has in the module."""
+    saved = module.state_dict(keep_vars=True)
+    groups: dict[int, tuple[list[str], Tensor]] = {}
+    for name, tensor in saved.items():
+        groups.setdefault(id(tensor), ([], tensor))[0].append(name)
+    return list(groups.values())
+
+
+def _check(
+    header: Header, rename: Mapping[str, Source], wanted: list[tuple[list[str], Tensor]], scales: Mapping[str, Scale]
+) -> None:
+    """Raise Refused with all that keeps this file from filling this module."""
+    wrong: list[str] = []
+    missing: list[str] = []
+    used: set[str] = set()
+    for names, like in wanted:
+        sources = [rename[name] for name in names if name in rename]
+        if not sources:
+            missing.append(names[0])
+            continue
+        used.update(piece.name for source in sources for piece in source)
+        absent = [piece.name for piece in sources[0] if piece.name not in header]
+        missing += absent
+        if not absent:
+            wrong += _misfit(names[0], like, [(piece, header.tensors[piece.name]) for piece in sources[0]], scales)
+    left = [name for name in header.tensors if name not in used]
+    path, place = header.path, shown(header.path.name)
+    problems = [
+        *_listed("missing-tensor", path, missing, "is missing", "Get the whole model, or another version of it."),
+        *_listed("left-over-tensor", path, left, "has no place in this model", "It may be of another model."),
+        *(Problem("wrong-shape", place, what, "It is of another model or damaged.") for what in wrong),
+    ]
+    if problems:
+        raise Refused(problems)
+
+
+def _misfit(name: str, like: Tensor, pieces: list[tuple[Piece, TensorInfo]], scales: Mapping[str, Scale]) -> list[str]:
+    """What is wrong with these pieces as this parameter; at most one sentence."""
+    for piece, info in pieces:
+        if not readable(info, scales):
+            return [f"'{shown(piece.name)}' is stored as {info.dtype} without a scale, which is not read."]
+        rows = _rows(info)[0] if info.elements else 0
+        if piece.stop is not None and not 0 <= piece.start <= piece.stop <= rows:
+            return [f"'{shown(piece.name)}' has {rows} rows; rows {piece.start} to {piece.stop} are wanted."]
+    shapes = [_piece_shape(piece, info) for piece, info in pieces]
+    joined = (sum(shape[0] for shape in shapes if shape), *shapes[0][1:]) if len(shapes) > 1 else shapes[0]
+    if len({shape[1:] for shape in shapes}) > 1 or _squeezed(joined) != _squeezed(tuple(like.shape)):
+        came = " + ".join(str(list(shape)) for shape in shapes)
+        from_ = ", ".join(shown(piece.name) for piece, _ in pieces)
+        return [f"'{shown(name)}' is {list(like.shape)}, but {from_} is {came}."]
+    return []
+
+
+def _piece_shape(piece: Piece, info: TensorInfo) -> tuple[int, ...]:
+    return info.shape if piece.stop is None else (piece.stop - piece.start, *info.shape[1:])
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without axes of length 1: a 1 × 1 convolution is a matrix, and GGUF drops leading ones."""
+    return tuple(size for size in shape if size != 1)
+
+
+def _listed(code: str, path: Path, names: list[str], what: str, fix: str) -> list[Problem]:
+    """One Problem that names the first few and counts the others."""
+    if not names:
+        return []
+    some = ", ".join(f"'{shown(name)}'" for name in names[:LISTED])
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return [Problem(code, shown(path.name), f"{some}{more} {what}.", fix)]
+
+
+def _read(target: Tensor, source: Source, header: Header, scales: Mapping[str, Scale]) -> None:
+    """Fill one parameter from its pieces."""
+    flat, at = target.view(-1), 0
+    for piece in source:
+        info = header.tensors[piece.name]
+        count = product(_piece_shape(piece, info))
+        if count:
+            _read_piece(flat[at : at + count], piece, info, scales.get(piece.name))
+        at += count
+
+
+def _read_piece(out: Tensor, piece: Piece, info: TensorInfo, scale: Scale | None) -> None:
+    """Fill `out` (N,) with the rows of one stored tensor, a few megabytes at a time where they must be converted."""
+    stored, row_bytes = _rows(info)
+    rows = stored if piece.stop is None else piece.stop - piece.start
+    row = out.numel() // rows
+    with info.path.open("rb", buffering=0) as file:
+        file.seek(info.offset + piece.start * row_bytes)
+        if DTYPES.get(info.dtype) == out.dtype and out.device.type == "cpu" and scale is None:
+            _read_bytes(file, out.view(torch.uint8), info)
+            return
+        factor = _factor(scale, piece.start, rows).to(out.device) if scale else None
+        step = max(1, CHUNK // row_bytes)
+        scratch = torch.empty(min(step, rows) * row_bytes, dtype=torch.uint8)
+        for first in range(0, rows, step):
+            count = min(step, rows - first)
+            raw = scratch[: count * row_bytes]
+            _read_bytes(file, raw, info)
+            numbers = decode(raw.to(out.device) if info.dtype in DTYPES else raw, info.dtype, row_bytes)
+            if factor is not None:
+                some = factor if factor.numel() == 1 else factor[first : first + count]
+                numbers = (numbers.float().view(count, row) * some.view(-1, 1)).view(-1)
+            out[first * row : (first + count) * row].copy_(numbers)
+
+
+def _rows(info: TensorInfo) -> tuple[int, int]:
+    """How many rows a stored tensor is read in, and their bytes. A row of GGUF's blocks cannot be cut."""
+    rows = info.shape[0] if len(info.shape) > 1 or (info.shape and info.dtype in DTYPES) else 1
+    return rows, info.nbytes // rows
+
+
+def _factor(scale: Scale, start: int, rows: int) -> Tensor:
+    """The scale of rows `start` … `start + rows`: (rows,) or (1,), float32."""
+    raw = torch.empty(scale.info.nbytes, dtype=torch.uint8)
+    with scale.info.path.open("rb", buffering=0) as file:
+        file.seek(scale.info.offset)
+        _read_bytes(file, raw, scale.info)
+    numbers = decode(raw, scale.info.dtype, scale.info.nbytes).float() / scale.divisor
+    return numbers if numbers.numel() == 1 else numbers[start : start + rows]
+
+
+def _read_bytes(file: FileIO, out: Tensor, info: TensorInfo) -> None:
+    """Fill `out` (uint8, CPU) from where the file stands."""
+    view, came = memoryview(out.numpy().data), 0
+    while came < len(view):
+        more = file.readinto(view[came:])
+        if not more:
+            what = f"The file ended inside '{shown(info.name)}': {len(view):,} bytes wanted, {came:,} came."
+            raise bad_file(info.path, what, "It was changed or cut short while it was read; download it again.")
+        came += more
+
+
+def _assign(module: nn.Module, targets: Mapping[str, Tensor]) -> None:
+    """Put the tensors into the module, tied ones as one parameter. Raises Refused when something is still on `meta`."""
+    parameters: dict[int, nn.Parameter] = {}
+    for name, tensor in targets.items():
+        owner = module.get_submodule(name.rpartition(".")[0])
+        leaf = name.rpartition(".")[2]
+        if leaf in owner._parameters:
+            held = parameters.setdefault(id(tensor), nn.Parameter(tensor, requires_grad=False))
+            owner._parameters[leaf] = held
+        else:
+            owner._buffers[leaf] = tensor
+    left = [name for name, t in [*module.named_parameters(), *module.named_buffers()] if t.is_meta]
+    if left:
+        what = f"{', '.join(left[:LISTED])} of {type(module).__name__} came from no file and was never computed."
+        raise Refused(Problem("left-on-meta", type(module).__name__, what, "Compute it when the module is built."))
