@@ -96,6 +96,18 @@ class Found:
         return self.parts["transformer"].variant if "transformer" in self.parts else ""
 
     @property
+    def latent(self) -> LatentFormat:
+        """The space it paints in: the transformer's channels, the autoencoder's scale where there is one."""
+        vae = self.parts["vae"].config if "vae" in self.parts else {}
+        usual = LatentFormat()
+        return LatentFormat(
+            channels=getattr(self.config, "latent_channels", vae.get("latent", usual.channels)),
+            downscale=2 ** (len(vae["widths"]) - 1) if vae else usual.downscale,
+            scale=vae.get("scale", usual.scale),
+            shift=vae.get("shift", usual.shift),
+        )
+
+    @property
     def config(self) -> Any:
         """The sizes of the transformer; None without one."""
         return self.parts["transformer"].config if "transformer" in self.parts else None
@@ -122,13 +134,13 @@ def find(path: Path, config: Mapping[str, Any] | None = None, families: Sequence
     family, parts = _parts(header, families)
     if not parts:
         raise Refused(_unknown(header))
-    tokenizer = path.parent / path.name.replace("text_encoder", "tokenizer")
-    parts = {name: _with_tokenizer(part, tokenizer) for name, part in parts.items()}
+    folders = [path.parent / path.name.replace("text_encoder", "tokenizer")] if path.is_dir() else []
+    parts = {name: _with_tokenizer(part, path.parent, folders) for name, part in parts.items()}
     return Found(path, header.format, family, parts)
 
 
 def detect(path: Path, config: Mapping[str, Any] | None = None, families: Sequence[Family] = FAMILIES) -> Found:
-    """As `find`, for a file that must hold a transformer. Raises Refused, saying what it holds, when it has none."""
+    """As `find`, for a file that must hold a transformer. Raises Refused, saying what it holds, if it has none."""
     found = find(path, config, families)
     if found.family is None:
         held = " and ".join(sorted(part.variant or part.kind for part in found.parts.values()))
@@ -166,18 +178,24 @@ def _pipeline(path: Path, families: Sequence[Family]) -> Found:
             continue
         claimed, found = _parts(read_header(component), families)
         family = claimed or family
-        tokenizer = path / name.replace("text_encoder", "tokenizer")
-        parts |= {kind: _with_tokenizer(part, tokenizer) for kind, part in found.items()}
+        folders = [path / name.replace("text_encoder", "tokenizer")]
+        parts |= {kind: _with_tokenizer(part, path, folders) for kind, part in found.items()}
     if not parts:
         what = "None of the models in this folder is known."
         raise Refused(Problem("unknown-model", shown(path.name), what, "Choose a Flux.1 pipeline."))
     return Found(path, "pipeline", family, parts)
 
 
-def _with_tokenizer(part: Part, path: Path) -> Part:
-    """The part with the folder of its tokenizer, if it is a text encoder and has one."""
-    is_text = part.kind in ("clip", "t5", "umt5") and "tokenizer" in path.name
-    return replace(part, tokenizer=path) if is_text and path.is_dir() else part
+TOKENIZERS = {"clip": ("clip_tokenizer", "tokenizer"), "t5": ("t5_tokenizer", "tokenizer_2"), "umt5": ("tokenizer",)}
+
+
+def _with_tokenizer(part: Part, beside: Path, folders: list[Path]) -> Part:
+    """A text encoder with the first of these folders that is there, or one of the usual names beside it."""
+    if part.kind not in TOKENIZERS:
+        return part
+    usual = [beside / name for name in TOKENIZERS[part.kind]]
+    found = (path for path in (*folders, *usual) if "tokenizer" in path.name and path.is_dir())
+    return replace(part, tokenizer=next(found, None))
 
 
 def _unknown(header: Header) -> Problem:

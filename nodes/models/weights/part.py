@@ -36,7 +36,12 @@ class Part:
 
     @property
     def nbytes(self) -> int:
+        """Bytes in the file."""
         return self.header.nbytes
+
+    def bytes_in_memory(self, itemsize: int) -> int:
+        """Bytes it takes when every number has `itemsize` of them."""
+        return self.header.parameters * itemsize
 
 
 def count(header: Header, stem: str) -> int:
