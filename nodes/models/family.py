@@ -140,7 +140,7 @@ def find(path: Path, config: Mapping[str, Any] | None = None, families: Sequence
 
 
 def detect(path: Path, config: Mapping[str, Any] | None = None, families: Sequence[Family] = FAMILIES) -> Found:
-    """As `find`, for a file that must hold a transformer. Raises Refused, saying what it holds, if it has none."""
+    """As `find`, for a file that must hold a transformer. Raises Refused, with what it holds, if it has none."""
     found = find(path, config, families)
     if found.family is None:
         held = " and ".join(sorted(part.variant or part.kind for part in found.parts.values()))
