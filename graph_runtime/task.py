@@ -1,0 +1,230 @@
+"""One step of one run: where its inputs come from, how it stands, what it gave.
+
+A `Scope` is one graph being run: the run's own, or that of an Expansion inside it, with what its Join(OUTER, …) mean. A
+`Task` is a step in a scope. Tasks point at the tasks they need, also across scopes, so nothing here looks up a path.
+Knows no events and calls no node: the executor moves tasks along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from graph_runtime.graph import OUTER, Graph, Join
+from graph_runtime.keys import literal_part
+from graph_runtime.node_def import KnobDef, NodeDef, Wire
+from graph_runtime.problem import Problem, Refused
+from graph_runtime.sockets import fits
+from graph_runtime.validate import knob_problem
+from graph_runtime.values import Many, as_type, summary, value_type
+
+
+class State(IntEnum):
+    """How a task stands. From DONE on it is settled."""
+
+    NEW = 0  # nobody has asked for it
+    ASKED = 1  # its inputs are being made
+    EXPANDED = 2  # its node answered with graphs, which are being run
+    DONE = 3
+    FAILED = 4
+    SKIPPED = 5
+
+
+class Given(NamedTuple):
+    """A value that is already there, and what stands for it in keys. `checked`: known to suit its input."""
+
+    value: Any
+    part: Any
+    checked: bool = False
+
+
+class Wired(NamedTuple):
+    """A value that a task gives, or will give."""
+
+    task: Task
+    output: str
+
+
+One = Given | Wired
+Source = One | list[One]
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A step in a scope.
+
+    waits      the tasks whose outputs must be there before it goes on; the first `at` of them are settled
+    wanted     how many tasks still want its outputs; at 0 they are let go
+    twin       the task with the same key that is computed instead
+    granted    the lazy wires its node asked for
+    volatile   something impure had a part in it, so its outputs are of this run only
+    because    the task whose failure it is skipped for
+    parts      what each call of its node gave: outputs, or an expansion under way; `mapped` if it was run over many
+    made_from  the keys its outputs were made from
+    """
+
+    id: str
+    label: str
+    node: NodeDef
+    scope: Scope
+    key: str
+    state: State = State.NEW
+    planned: bool = False
+    sources: dict[str, Source] = field(default_factory=dict)
+    waits: list[Task] = field(default_factory=list)
+    at: int = 0
+    granted: set[str] = field(default_factory=set)
+    wanted: int = 0
+    outputs: Mapping[str, Any] | None = None
+    volatile: bool = False
+    twin: Task | None = None
+    because: str = ""
+    parts: list[Any] = field(default_factory=list)
+    mapped: bool = False
+    made_from: frozenset[str] = frozenset()
+    began: float = 0.0
+
+    @property
+    def settled(self) -> bool:
+        return self.state >= State.DONE
+
+    def feeding(self) -> Iterator[Task]:
+        """The tasks it is joined to, once for each join."""
+        for source in self.sources.values():
+            yield from tasks_of(source)
+
+    def eager(self) -> list[Task]:
+        """Those of them that are needed in any case."""
+        lazy = {wire.name for wire in self.node.wires if wire.lazy}
+        return [task for name, source in self.sources.items() if name not in lazy for task in tasks_of(source)]
+
+
+def tasks_of(source: Source) -> Iterator[Task]:
+    """The tasks that one input's source leads to."""
+    for one in source if isinstance(source, list) else (source,):
+        if type(one) is Wired:
+            yield one.task
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A graph being run, with the keys of its steps.
+
+    outer    what Join(OUTER, name) is
+    within   the key that decides the values the graph holds itself
+    origin   the step on the canvas that everything here belongs to, "" in the run's own graph
+    prefix   what goes before a step's id to name it in events
+    """
+
+    graph: Graph
+    keys: Mapping[str, str]
+    outer: Mapping[str, Source] = field(default_factory=dict)
+    within: str = ""
+    origin: str = ""
+    prefix: str = ""
+    depth: int = 0
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+    def task(self, id: str, defs: Mapping[str, NodeDef]) -> Task:
+        task = self.tasks.get(id)
+        if task is None:
+            key = self.keys[id]
+            label = self.prefix + id if self.prefix else id
+            task = Task(id, label, defs[self.graph.steps[id].kind], self, key)
+            task.volatile = key[0] == "~"
+            self.tasks[id] = task
+        return task
+
+    def link(self, task: Task, defs: Mapping[str, NodeDef]) -> None:
+        """Find out where the task's inputs come from."""
+        for name, value in self.graph.steps[task.id].inputs.items():
+            if value is None:
+                continue
+            wanted = task.node.input(name)
+            if type(wanted) is Wire and wanted.many:
+                task.sources[name] = self.several(value, wanted, task, defs)
+            else:
+                task.sources[name] = self.source(value, wanted, f"{task.id}.{name}", defs)
+
+    def source(self, value: Any, wanted: Wire | KnobDef | None, place: str, defs: Mapping[str, NodeDef]) -> Source:
+        if type(value) is Join:
+            if value.step == OUTER:
+                return self.outer[value.output]
+            return Wired(self.task(value.step, defs), value.output)
+        if type(wanted) is KnobDef:
+            value = wanted.normalised(value)
+            return Given(value, value, checked=True)
+        proper = as_type(wanted.type, value) if type(wanted) is Wire else value
+        return Given(proper, literal_part(proper, self.within, place))
+
+    def several(self, value: Any, wanted: Wire, task: Task, defs: Mapping[str, NodeDef]) -> list[One]:
+        flat: list[One] = []
+        for index, one in enumerate(value if type(value) is list else [value]):
+            found = self.source(one, wanted, f"{task.id}.{wanted.name}.{index}", defs)
+            flat.extend(found if isinstance(found, list) else [found])
+        return flat
+
+
+def gather(task: Task) -> dict[str, Any]:
+    """What is known of the arguments of the task's node; `Many` where the node is to be run once for each.
+
+    Inputs left open and lazy wires not granted are left out, but a wire that takes many is an empty list. Raises
+    Refused with everything that came over wires and does not suit its input.
+    """
+    found: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for wire in task.node.wires:
+        if wire.lazy and wire.name not in task.granted:
+            continue
+        source = task.sources.get(wire.name)
+        if source is not None:
+            found[wire.name] = _over_wire(task, wire, source, problems)
+        elif wire.many:
+            found[wire.name] = []
+    for knob in task.node.knobs:
+        source = task.sources.get(knob.name)
+        if source is None:
+            found[knob.name] = knob.normalised(knob.default)
+        elif type(source) is Given and source.checked:
+            found[knob.name] = source.value
+        else:
+            found[knob.name] = _over_wire(task, knob, source, problems)
+    if problems:
+        raise Refused(problems)
+    return found
+
+
+def _over_wire(task: Task, wanted: Wire | KnobDef, source: Source, problems: list[Problem]) -> Any:
+    """The value of a source, in the form its input wants."""
+    suited = _knob_value if type(wanted) is KnobDef else _wire_value
+    values: list[Any] = []
+    for one in source if isinstance(source, list) else (source,):
+        value = one.value if type(one) is Given else one.task.outputs[one.output]  # type: ignore[union-attr,index]
+        several = type(value) is Many
+        suiting = [suited(task, wanted, each, problems) for each in (value if several else (value,))]  # type: ignore[arg-type]
+        if not (type(wanted) is Wire and wanted.many):
+            return Many(suiting) if several else suiting[0]
+        values += suiting
+    return values
+
+
+def _wire_value(task: Task, wire: Wire, value: Any, problems: list[Problem]) -> Any:
+    kind = value_type(value)
+    if kind == wire.type or fits(kind, wire.type):
+        return as_type(wire.type, value)
+    what = f"takes {wire.type}, but what came is {kind} ({summary(value)})."
+    fix = "Correct the node it comes from: it gives something else than it says."
+    problems.append(Problem("wrong-type", f"{task.label}.{wire.name}", what, fix, task.label, wire.name))
+    return None
+
+
+def _knob_value(task: Task, knob: KnobDef, value: Any, problems: list[Problem]) -> Any:
+    if knob.type == "FLOATS" and not isinstance(value, (list, tuple)):
+        value = getattr(value, "values", value)  # a SIGMAS value holds its numbers under this name
+    problem = knob_problem(task.label, knob, value)
+    if problem is None:
+        return knob.normalised(value)
+    problems.append(problem)
+    return None
