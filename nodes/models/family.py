@@ -123,7 +123,7 @@ def family_named(name: str, families: Sequence[Family] = FAMILIES) -> Family:
 
 
 def find(path: Path, config: Mapping[str, Any] | None = None, families: Sequence[Family] = FAMILIES) -> Found:
-    """All models in a file, a component folder or a pipeline folder. `config` is used in place of a missing config.json.
+    """All models in a file, a component folder or a pipeline folder. `config` stands in for a missing config.json.
 
     Raises Refused when the file is malformed, when nothing in it is known, or when more than one family claims it.
     """

@@ -54,9 +54,7 @@ def load_text_encoder(
 
     Raises Refused when a file does not fill its encoder exactly, or a tokenizer is missing or of another vocabulary.
     """
-    tokenizers = {kind: load_tokenizer(kind, part.tokenizer) for kind, part in parts.items()}
-    for kind, part in parts.items():
-        _check_vocabulary(tokenizers[kind], part)
+    tokenizers = {kind: _tokenizer(part) for kind, part in parts.items()}
     encoders = {kind: load_encoder(part, dtype, device) for kind, part in parts.items()}
     named = {f"{kind}_tokenizer": tokenizer for kind, tokenizer in tokenizers.items()}
     module: nn.Module = family.text.TextEncoder(**encoders, **named)
@@ -70,21 +68,23 @@ def load_encoder(part: Part, dtype: torch.dtype, device: str = "cpu") -> nn.Modu
         wide = dtype == torch.float16 and name.endswith(t5.FLOAT32_IN_FLOAT16)
         return torch.float32 if wide else dtype
 
-    if part.kind not in ENCODERS:
-        what = f"{part.variant} is a text encoder that no family here uses."
-        raise bad_file(part.header.path, what, "Use CLIP-L and T5-XXL for Flux.1.")
     module = ENCODERS[part.kind](part.config)
     for buffer in module.buffers():
         buffer.data = buffer.data.to(device)
     return _filled(module, part, encoder_keys.rename(part), kept, device)
 
 
-def _check_vocabulary(tokenizer: Tokenizer, part: Part) -> None:
-    """Every id of the tokenizer must have a row in the encoder."""
+def _tokenizer(part: Part) -> Tokenizer:
+    """The tokenizer beside an encoder; every id of it must have a row there."""
+    if part.kind not in ("clip", "t5"):
+        what = f"{part.variant} is a text encoder that no family here uses."
+        raise bad_file(part.header.path, what, "Use the text encoders that belong to the transformer.")
+    tokenizer = load_tokenizer("clip" if part.kind == "clip" else "t5", part.tokenizer)
     ids, rows = len(tokenizer.inner), part.config["vocab_size"]
     if ids > rows:
         what = f"Its {part.variant} knows {rows:,} tokens, but the tokenizer makes {ids:,}."
         raise bad_file(part.header.path, what, "Put the tokenizer that belongs to this model beside it.")
+    return tokenizer
 
 
 def _filled(module: M, part: Part, rename: dict[str, Source], dtype: Dtype, device: str) -> M:
