@@ -27,8 +27,9 @@ LARGE: dict[str, Any] = {
 
 def build(config: Mapping[str, Any] = LARGE) -> CLIPTextModel:
     """The encoder on `meta`, without weights, in evaluation mode. `config` holds CLIPTextConfig's sizes."""
+    ids = {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1}  # as published; `pooled` does not read them
     with torch.device("meta"):
-        model = CLIPTextModel(CLIPTextConfig(**config)).eval()
+        model = CLIPTextModel(CLIPTextConfig(**config, **ids)).eval()
     # Not a weight: no file need have it.
     model.embeddings.position_ids = torch.arange(int(config["max_position_embeddings"]))[None]
     return model
