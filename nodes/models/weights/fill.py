@@ -99,7 +99,7 @@ def _misfit(name: str, like: Tensor, pieces: list[tuple[Piece, TensorInfo]], sca
     """What is wrong with these pieces as this parameter; at most one sentence."""
     for piece, info in pieces:
         if not readable(info, scales):
-            return [f"'{shown(piece.name)}' is stored as {info.dtype} without a scale, which is not read."]
+            return [f"'{shown(piece.name)}' is stored as {info.dtype}, which is not read without a scale, or at all."]
         rows = _rows(info)[0] if info.elements else 0
         if piece.stop is not None and not 0 <= piece.start <= piece.stop <= rows:
             return [f"'{shown(piece.name)}' has {rows} rows; rows {piece.start} to {piece.stop} are wanted."]

@@ -70,6 +70,7 @@ TYPES = {
     35: ("TQ2_0", 256, 66),
     39: ("MXFP4", 32, 17),
     40: ("NVFP4", 64, 36),
+    41: ("Q1_0", 128, 18),
 }
 BLOCKS = {name: (elements, nbytes) for name, elements, nbytes in TYPES.values()}
 

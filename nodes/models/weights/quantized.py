@@ -15,6 +15,8 @@ from nodes.models.weights.tensor import Header, TensorInfo, bad_file, shown
 # Plain numbers that need nothing beside them.
 FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ")
 INTEGERS = ("I8", "U8", "I16", "I32", "I64")
+# GGUF's blocks that exist only inside a computation, or are too new for the dequantiser.
+NOT_READ = ("Q8_1", "Q8_K", "Q1_0")
 
 # Beside `X.weight`: its scale, and what the stored number is divided by. ComfyUI's two spellings, bitsandbytes' int8.
 SCALES = {".scale_weight": 1.0, ".weight_scale": 1.0, ".SCB": 127.0}
@@ -87,4 +89,4 @@ def readable(info: TensorInfo, scales: Mapping[str, Scale]) -> bool:
         return True
     if info.dtype in INTEGERS:
         return info.name in scales
-    return BLOCKS.get(info.dtype, (1, 0))[0] > 1
+    return BLOCKS.get(info.dtype, (1, 0))[0] > 1 and info.dtype not in NOT_READ

@@ -37,9 +37,11 @@ DTYPE_BITS = {
 
 SPACE = re.compile(r"[ \t\r\n]*")
 RECORD = re.compile(r"\{[^{}]*\}")
-# What every writer produces; anything else that is still a record takes the slower way.
+# What every writer produces; a record spelt otherwise takes the slower way.
 USUAL = re.compile(
-    r'\{"dtype":"([A-Z0-9_]{1,16})","shape":\[((?:\d{1,19}(?:,\d{1,19})*)?)\],"data_offsets":\[(\d{1,19}),(\d{1,19})\]\}'
+    r'\{"dtype":"([A-Z0-9_]{1,16})","shape":\[((?:#(?:,#)*)?)\],"data_offsets":\[(#),(#)\]\}'.replace(
+        "#", "(?:0|[1-9][0-9]{0,18})"
+    )
 )
 
 
