@@ -25,5 +25,9 @@ NODES = (
     "nodes.strings",
     "nodes.logic",
 )
-HOOKS = {"read_workflow": "nodes.picture:read_workflow"}
+HOOKS = {
+    "machine": "nodes.machine:machine",
+    "tensors": "nodes.machine:TensorFile",
+    "read_workflow": "nodes.picture:read_workflow",
+}
 FILES = {"checkpoint": {"starter/flux1": "models/starter/flux1"}}

@@ -2,8 +2,8 @@
 
 IMAGE, MASK, LATENT, CONDITIONING and SIGMAS are values: frozen, never written to, kept on the CPU. MODEL, TEXT_ENCODER
 and VAE are recipes (`nodes.recipes`). FILES are files a node has written. A value is made from tensors of any device
-and holds them detached; a tensor of another shape than the one stated is refused, so a node never has to ask. Knows nothing
-of graphs or of how a value came to be.
+and holds them detached; a tensor of another shape than the one stated is refused, so a node never has to ask. Knows
+nothing of graphs or of how a value came to be.
 """
 
 from __future__ import annotations

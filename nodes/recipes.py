@@ -1,0 +1,195 @@
+"""What MODEL, TEXT_ENCODER and VAE wires carry: how to get a model, not the model.
+
+A recipe is small, frozen and picklable. It names files and remembers what they looked like, so that a kept recipe of a
+file that has changed since is not used again. Weights exist only inside `with ctx.use(recipe)`. What changes a model
+later is a field of its recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from graph_runtime.sockets import socket
+from nodes.models.family import Family, Found, LatentFormat, family_named, find
+from nodes.models.load import load_autoencoder, load_text_encoder, load_transformer
+from nodes.models.weights.part import Part
+from nodes.models.weights.place import Placed
+from nodes.sockets import refused
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SMALL = 4 << 30  # bytes in float32 below which a model is not worth halving
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file or folder, and what it looked like: sizes and dates of all its files, as a short hash."""
+
+    path: str
+    stamp: str
+
+    @classmethod
+    def at(cls, path: Path) -> Stored:
+        return cls(str(path), _stamp(path))
+
+    def fresh(self) -> bool:
+        """Whether it is still there and the same."""
+        return _stamp(Path(self.path)) == self.stamp
+
+    def found(self) -> Found:
+        """The models in it. Raises Refused when it is no longer what it was."""
+        if not self.fresh():
+            name = Path(self.path).name
+            raise refused("changed", name, "it has changed since it was looked at.", "Run again, when it is written.")
+        return find(Path(self.path))
+
+
+def _stamp(path: Path) -> str:
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    facts = []
+    for file in files:
+        try:
+            seen = file.stat()
+        except OSError:
+            continue
+        if file.is_file():
+            facts.append((file.relative_to(path).as_posix(), seen.st_size, seen.st_mtime_ns))
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16] if facts else ""
+
+
+def dtype_for(part: Part, device: str, wanted: str) -> str:
+    """What to compute in when nobody says: float32 if small, and stored so or run by a CPU; else bfloat16."""
+    if wanted != "auto":
+        return wanted
+    stored = {info.dtype for info in part.header.tensors.values()}
+    small = part.header.parameters * 4 <= SMALL
+    return "float32" if small and (device == "cpu" or "F32" in stored) else "bfloat16"
+
+
+def bytes_in(part: Part, dtype: str) -> int:
+    """Memory of the part's weights in that dtype."""
+    return part.header.parameters * DTYPES[dtype].itemsize
+
+
+def latent_format(family: Family) -> LatentFormat:
+    """The space a family paints in."""
+    return getattr(family.defaults, "LATENT", None) or LatentFormat()
+
+
+@socket("MODEL", color="#b39ddb", shape="hexagon")
+@dataclass(frozen=True)
+class Model:
+    """A transformer that paints: which file it is in and what it computes in.
+
+    defaults  what it is best used with: the family's record, changed by what lies beside the file
+    vae       its autoencoder, where that is small enough to be asked what a latent looks like
+    """
+
+    title: str
+    family: str
+    variant: str
+    stored: Stored
+    dtype: str
+    size: int
+    config: Any
+    defaults: Any = field(compare=False)
+    vae: Vae | None = field(default=None, compare=False)
+
+    def key(self) -> str:
+        return f"model {self.stored.path} {self.stored.stamp} {self.dtype}"
+
+    def nbytes(self) -> int:
+        return self.size
+
+    def fresh(self) -> bool:
+        return self.stored.fresh()
+
+    def summary(self) -> str:
+        return f"{self.title}: {self.family} {self.variant}, {self.dtype}"
+
+    def latent_shape(self, width: int, height: int, count: int) -> tuple[int, int, int, int]:
+        """(B, C, h, w) of a latent for pictures of that size."""
+        space = latent_format(family_named(self.family))
+        return count, self.config.latent_channels, height // space.downscale, width // space.downscale
+
+    def load(self, device: str, plan: str) -> Placed:
+        return Placed(load_transformer(self.stored.found(), DTYPES[self.dtype], device))
+
+
+@socket("TEXT_ENCODER", color="#ffe082", shape="hexagon")
+@dataclass(frozen=True)
+class TextEncoder:
+    """What turns texts into conditioning: the text encoders of one family, from one file or several.
+
+    clip, t5     the files of CLIP and of T5; one file may have both
+    tokenizers   a folder with `tokenizer` and `tokenizer_2`, for files that come without; "" for none
+    text_length  tokens that texts are padded to when nobody says; 0 if that is not known
+    """
+
+    title: str
+    family: str
+    clip: Stored
+    t5: Stored
+    dtype: str
+    size: int
+    tokenizers: str = ""
+    text_length: int = field(default=0, compare=False)
+
+    def key(self) -> str:
+        places = f"{self.clip.path} {self.clip.stamp} {self.t5.path} {self.t5.stamp} {self.tokenizers}"
+        return f"text encoder {self.family} {places} {self.dtype}"
+
+    def nbytes(self) -> int:
+        return self.size
+
+    def fresh(self) -> bool:
+        return self.clip.fresh() and self.t5.fresh()
+
+    def summary(self) -> str:
+        return f"{self.title}: text of {self.family}, {self.dtype}"
+
+    def load(self, device: str, plan: str) -> Placed:
+        parts = {"clip": self.clip.found().parts["clip"], "t5": self.t5.found().parts["t5"]}
+        if self.tokenizers:
+            folders = {"clip": Path(self.tokenizers, "tokenizer"), "t5": Path(self.tokenizers, "tokenizer_2")}
+            parts = {kind: replace(part, tokenizer=folders[kind]) for kind, part in parts.items()}
+        return Placed(load_text_encoder(family_named(self.family), parts, DTYPES[self.dtype], device))
+
+
+@socket("VAE", color="#ef9a9a", shape="hexagon")
+@dataclass(frozen=True)
+class Vae:
+    """An autoencoder: between pictures and latents.
+
+    channels, factor  of its latents, and pixels per cell
+    family            whose latents it makes
+    """
+
+    title: str
+    family: str
+    stored: Stored
+    dtype: str
+    size: int
+    channels: int
+    factor: int
+
+    def key(self) -> str:
+        return f"vae {self.stored.path} {self.stored.stamp} {self.dtype}"
+
+    def nbytes(self) -> int:
+        return self.size
+
+    def fresh(self) -> bool:
+        return self.stored.fresh()
+
+    def summary(self) -> str:
+        return f"{self.title}: {self.channels} channels, {self.dtype}"
+
+    def load(self, device: str, plan: str) -> Placed:
+        part = self.stored.found().parts["vae"]
+        latent = latent_format(family_named(self.family)) if self.family else None
+        return Placed(load_autoencoder(part, DTYPES[self.dtype], device, latent))

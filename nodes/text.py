@@ -1,0 +1,64 @@
+"""Nodes that turn prompts into conditioning. What a prompt becomes is the family's: `nodes.models.<family>.text`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+
+from graph_runtime.context import Context
+from graph_runtime.node import Knob, node
+from nodes.recipes import TextEncoder
+from nodes.sockets import Conditioning
+
+Prompt = Annotated[str, Knob(multiline=True)]
+Length = Annotated[int, Knob(min=0, max=512, advanced=True)]
+USUAL_LENGTH = 512  # where nobody knows which model the text is for
+
+
+@node("core/encode_text", title="Encode text", category="text")
+def encode_text(
+    text_encoder: TextEncoder, ctx: Context, *, prompt: Prompt = "", second_prompt: Prompt = "", max_length: Length = 0
+) -> Conditioning:
+    """What a picture is to show, in the words of the model's own text encoders.
+
+    text_encoder: of the model that will paint
+    prompt: what is to be seen; or, for a negative, what is not
+    second_prompt: for the second encoder, where a family has two; empty is the same prompt
+    max_length: tokens the text is cut or filled up to; 0 takes what the model was made for
+    """
+    return _encoded(text_encoder, ctx, prompt, second_prompt or None, max_length)
+
+
+@node("core/encode_text_t5", title="Encode text (CLIP and T5)", category="text")
+def encode_text_t5(
+    text_encoder: TextEncoder,
+    ctx: Context,
+    *,
+    clip_prompt: Prompt = "",
+    t5_prompt: Prompt = "",
+    max_length: Length = 0,
+    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1)] = -1.0,
+) -> Conditioning:
+    """What a picture is to show, said to CLIP and to T5 apart. CLIP's words set the whole, T5's the details.
+
+    text_encoder: of a model that has both, such as Flux.1
+    clip_prompt: up to 77 tokens
+    t5_prompt: sentences; up to max_length tokens
+    max_length: tokens T5's text is cut or filled up to, the filling being read too; 0 takes what the model was made for
+    guidance: distilled guidance for this text alone; -1 leaves it to the sampler
+    """
+    encoded = _encoded(text_encoder, ctx, clip_prompt, t5_prompt, max_length)
+    if guidance < 0:
+        return encoded
+    return Conditioning(encoded.family, {**encoded.tensors, "guidance": torch.full((1,), guidance)}, encoded.note)
+
+
+def _encoded(text_encoder: TextEncoder, ctx: Context, first: str, second: str | None, length: int) -> Conditioning:
+    length = length or text_encoder.text_length or USUAL_LENGTH
+    with ctx.use(text_encoder) as encoder:
+        ctx.check()
+        tensors, notes = encoder([first], None if second is None else [second], length)
+    for note in notes:
+        ctx.log(note)
+    return Conditioning(text_encoder.family, tensors, first[:200] or second or "")
