@@ -14,7 +14,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -46,10 +46,11 @@ CHUNK = 4 << 20
 class Files:
     """The folders of one worker. Makes a folder only when something is saved into it."""
 
-    def __init__(self, settings: Settings, more_models: Sequence[Path] = ()) -> None:
-        """`more_models`: folders with models that came with packs; looked in last."""
+    def __init__(self, settings: Settings, shipped: Mapping[tuple[str, str], Path] | None = None) -> None:
+        """`shipped`: (kind, name) → path of files that came with packs; a file of the user's goes before."""
         self._inputs = (settings.input_dir, settings.output_dir)
-        self._models = (*settings.model_dirs, *more_models)
+        self._models = settings.model_dirs
+        self._shipped = dict(shipped or {})
         self._outputs = {"output": settings.output_dir, "temp": settings.data_dir / "temp", "input": settings.input_dir}
         self._absolute = settings.allow_absolute_paths
         self._identities: dict[tuple[str, int, int, int], str] = {}
@@ -80,6 +81,9 @@ class Files:
             path = root / name
             if path.is_file() or (path.is_dir() and kind not in INPUTS):
                 return _inside(root, path, name)
+        came = self._shipped.get((kind, name))
+        if came is not None and came.exists():
+            return came
         looked = ", ".join(str(root) for root in roots if root.is_dir()) or str(roots[0])
         what = f"there is no {kind.replace('_', ' ')} of that name; looked in {looked}."
         raise Refused(Problem("no-file", name, what, "Put the file there, or choose another."))
@@ -94,7 +98,8 @@ class Files:
                     label = Path(folder, name).relative_to(root).as_posix()
                     if not name.startswith(".") and not unsafe(label):
                         found.add(label)
-        return sorted(label for label in found if not suffixes or Path(label).suffix.lower() in suffixes)
+        wanted = {label for label in found if not suffixes or Path(label).suffix.lower() in suffixes}
+        return sorted(wanted | {label for of, label in self._shipped if of == kind})
 
     def identity(self, kind: str, name: str) -> str:
         """What a file holds, as a short hash: the same for the same content under any name. Raises as `find` does.

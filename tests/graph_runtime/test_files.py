@@ -127,16 +127,15 @@ def test_models_are_found_in_the_folder_of_their_kind_and_in_those_packs_bring(t
     (tmp_path / "models" / "loras").mkdir(parents=True)
     (tmp_path / "models" / "loras" / "style.safetensors").write_bytes(b"1")
     (tmp_path / "models" / "sharded").mkdir()
-    (tmp_path / "starter" / "flux1").mkdir(parents=True)
-    (tmp_path / "starter" / "flux1" / "tiny.safetensors").write_bytes(b"2")
-    store = Files(Settings(data_dir=tmp_path), [tmp_path / "starter"])
+    (tmp_path / "tiny.safetensors").write_bytes(b"2")
+    store = Files(Settings(data_dir=tmp_path), {("checkpoint", "starter/tiny"): tmp_path / "tiny.safetensors"})
     assert store.find("lora", "style.safetensors").name == "style.safetensors"
     assert store.find("checkpoint", "sharded").is_dir()
-    assert store.find("checkpoint", "flux1/tiny.safetensors").read_bytes() == b"2"
-    assert store.find("anything", "flux1/tiny.safetensors").read_bytes() == b"2"
-    assert store.names("lora", frozenset({".safetensors"})) == [
-        "flux1/tiny.safetensors", "loras/style.safetensors", "style.safetensors",
-    ]  # fmt: skip
+    assert store.find("checkpoint", "starter/tiny").read_bytes() == b"2"
+    assert store.names("lora") == ["loras/style.safetensors", "style.safetensors"]
+    assert "starter/tiny" in store.names("checkpoint", frozenset({".safetensors"}))
+    with pytest.raises(Refused):
+        store.find("lora", "starter/tiny")
     with pytest.raises(Refused):
         store.find("image", "style.safetensors")
 

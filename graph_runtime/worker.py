@@ -1,0 +1,270 @@
+"""A worker's life: load the packs, say hello, take a run, execute it, report, start over.
+
+It owns what outlives a run: the models in memory, the kept results, the files. It is the same in this process and in
+one of its own; `graph_runtime.workers` says how it is reached. What needs a tensor library it asks of the packs' hooks:
+
+    machine   (device, threads) → Machine      what this machine computes with
+    tensors   () → TensorFile                  how tensors become files, for results kept on disk
+
+Without them it computes on the CPU, and what has tensors is not kept on disk. Knows nothing of pipes or servers.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any, BinaryIO, Protocol
+
+import psutil
+
+from graph_runtime.cache import Cache
+from graph_runtime.context import Recipe
+from graph_runtime.events import Event, RunFinished, Wrote
+from graph_runtime.executor import Emit, Executor, RunResult
+from graph_runtime.files import Files
+from graph_runtime.graph import Graph
+from graph_runtime.node_def import NodeDef
+from graph_runtime.packs import Announce, Pack, hook, load_packs
+from graph_runtime.problem import Problem, Refused
+from graph_runtime.residency import Residency, is_out_of_memory
+from graph_runtime.settings import Settings
+from graph_runtime.sockets import socket_of
+from graph_runtime.values import Many, value_type
+
+PROTOCOL = 1
+
+
+class Machine(Protocol):
+    """What this machine computes with, as a pack's tensor library sees it."""
+
+    @property
+    def device(self) -> str:
+        """ "cpu", "cuda:0"."""
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the device; 0 where it has none of its own."""
+
+    @property
+    def salt(self) -> str:
+        """What every result depends on besides its graph."""
+
+    def peak_bytes(self) -> int:
+        """The most bytes in use on the device since this was last asked; 0 if that is not measured."""
+
+
+class TensorFile(Protocol):
+    """How named tensors become one file and come back."""
+
+    def nbytes(self, tensors: Mapping[str, Any]) -> int: ...
+
+    def write(self, tensors: Mapping[str, Any], path: Path) -> None: ...
+
+    def read(self, path: Path) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class PlainMachine:
+    """A machine of which no pack knows more."""
+
+    device: str = "cpu"
+    title: str = "CPU"
+    memory: int = 0
+    salt: str = ""
+
+    def peak_bytes(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class SocketCodec:
+    """How values are kept on disk: their own `to_parts` and `from_parts`, found by the name of their socket."""
+
+    sockets: Mapping[str, type]
+    tensors: TensorFile | None = None
+
+    def to_parts(self, value: Any) -> tuple[str, Any, Mapping[str, Any]] | None:
+        name = value_type(value)
+        made = getattr(value, "to_parts", None)
+        if not callable(made) or self.sockets.get(name) is not type(value):
+            return None
+        facts, tensors = made()
+        return None if tensors and self.tensors is None else (name, facts, tensors)
+
+    def from_parts(self, socket: str, facts: Any, tensors: Mapping[str, Any]) -> Any:
+        return self.sockets[socket].from_parts(facts, tensors)  # type: ignore[attr-defined]
+
+    def nbytes(self, tensors: Mapping[str, Any]) -> int:
+        return self.tensors.nbytes(tensors) if self.tensors else 0
+
+    def write(self, tensors: Mapping[str, Any], path: Path) -> None:
+        if self.tensors is not None:
+            self.tensors.write(tensors, path)
+
+    def read(self, path: Path) -> Mapping[str, Any]:
+        return self.tensors.read(path) if self.tensors else {}
+
+
+@dataclass(frozen=True)
+class WorkerServices:
+    """What the steps of this worker may ask for: see `Context`."""
+
+    device: str
+    residency: Residency
+    files: Files
+
+    def use(self, recipe: Recipe) -> AbstractContextManager[Any]:
+        return self.residency.use(recipe)
+
+    def find(self, kind: str, name: str) -> Path:
+        return self.files.find(kind, name)
+
+    def save(self, run: str, name: str, suffix: str, write: Callable[[BinaryIO], None], kind: str) -> Path:
+        return self.files.save(name, suffix, write, kind)
+
+
+class Worker:
+    """Runs graphs, one at a time."""
+
+    def __init__(
+        self, settings: Settings, announce: Announce = lambda place: None, skip: Iterable[str] = ()
+    ) -> None:
+        """Loads the packs; `announce` and `skip` as in `load_packs`. Raises Refused if the device is not there."""
+        self.settings = settings
+        self.packs: list[Pack] = load_packs(settings, announce, skip)
+        self.defs: dict[str, NodeDef] = {one.kind: one for pack in self.packs for one in pack.defs}
+        self.sockets: dict[str, type] = {name: cls for pack in self.packs for name, cls in pack.sockets.items()}
+        machine, tensors = hook(self.packs, "machine"), hook(self.packs, "tensors")
+        self.machine: Machine = machine(settings.device, settings.threads) if machine else PlainMachine()
+        shipped = {label: path for pack in self.packs for label, path in pack.files.items()}
+        self.files = Files(settings, shipped)
+        self.residency = Residency(self.machine.device, *memory_budgets(settings, self.machine.memory))
+        cache = Cache(
+            settings.cache_memory,
+            settings.cache_dir if settings.cache_disk else None,
+            settings.cache_disk,
+            codec=SocketCodec(self.sockets, tensors() if tensors else None),
+            min_seconds=settings.cache_min_seconds,
+        )
+        self.executor = Executor(
+            self.defs,
+            cache,
+            WorkerServices(self.machine.device, self.residency, self.files),
+            self.files.identity,
+            peak_bytes=self.machine.peak_bytes,
+            recover=self.recover,
+            salt=self.machine.salt,
+        )
+
+    def hello(self) -> dict[str, Any]:
+        """Plain data: versions, device, packs, problems, and every NodeDef and socket.
+
+        It is enough to draw the palette and to validate a graph where no node can be imported.
+        """
+        described = [found for cls in self.sockets.values() if (found := socket_of(cls))]
+        return {
+            "protocol": PROTOCOL,
+            "version": program_version(),
+            "python": platform.python_version(),
+            "pid": os.getpid(),
+            "device": self.machine.device,
+            "device_title": self.machine.title,
+            "memory": self.residency.report(),
+            "packs": [pack.as_json() for pack in self.packs],
+            "nodes": [one.as_json() for one in self.defs.values()],
+            "sockets": [one.as_json() for one in described],
+        }
+
+    def execute(
+        self, run: str, graph: Graph, document: Mapping[str, Any] | None, emit: Emit, cancelled: Flag
+    ) -> RunResult:
+        """Run a graph. The last event is always its RunFinished; the files its targets name are told just before."""
+        last: list[RunFinished] = []
+
+        def forward(event: Event) -> None:
+            if isinstance(event, RunFinished):
+                last.append(event)
+            else:
+                emit(event)
+
+        try:
+            result = self.executor.run(graph, run, forward, cancelled, document)
+        except Exception as error:  # a mistake of ours, which must not end the worker
+            text = "".join(traceback.format_exception(error)[-3:]).strip()
+            what = f"the run ended by a mistake of the program: {text}"
+            result = RunResult("failed", problems=(Problem("internal-error", run, what, "Please report it."),))
+        for step, outputs in result.outputs.items():
+            for wrote in files_named(run, step, outputs):
+                emit(wrote)
+        emit(last[0] if last else RunFinished(run, result.status, result.seconds, result.problems))
+        return result
+
+    def recover(self, error: BaseException, step: str, again: bool) -> bool:
+        """Make room after an out-of-memory. Whether to call the node once more; Refused with the numbers if not."""
+        if not is_out_of_memory(error):
+            return False
+        problem = self.residency.explain(error, step)
+        if self.residency.recover(error) and not again:
+            return True
+        raise Refused(problem)
+
+    def close(self) -> None:
+        """Let go of the models."""
+        self.residency.evict()
+
+
+def files_named(run: str, step: str, outputs: Mapping[str, Any]) -> Iterable[Wrote]:
+    """The files that a step's outputs name: values with `paths`, `kind` and `media`, as what has saved them returns."""
+    for value in outputs.values():
+        for one in value if type(value) is Many else (value,):
+            paths = getattr(one, "paths", None)
+            if isinstance(paths, tuple):
+                kind, media = str(getattr(one, "kind", "output")), str(getattr(one, "media", ""))
+                yield Wrote(run, step, kind, media, tuple(map(str, paths)))
+
+
+def memory_budgets(settings: Settings, device_memory: int) -> tuple[int, int]:
+    """Bytes for models on the device and on the host: as set, or what leaves room for the pictures and everybody else.
+
+    On the device a tenth, and at least 1.5 GB, stay free; of the host's memory a fifth of what is available.
+    """
+    gpu, host = settings.gpu_memory, settings.host_memory
+    device = gpu if gpu is not None else device_memory - max(device_memory // 10, 1_500_000_000)
+    available = min(psutil.virtual_memory().available, _container_limit())
+    return max(0, device), host if host is not None else available * 4 // 5
+
+
+def _container_limit() -> int:
+    """Bytes that this container may use, where there is such a limit."""
+    try:
+        return int(Path("/sys/fs/cgroup/memory.max").read_text())
+    except (OSError, ValueError):
+        return 1 << 62
+
+
+def program_version() -> str:
+    try:
+        return version("latentloom")
+    except PackageNotFoundError:  # run from its source
+        return "0+source"
+
+
+def read_defs(hello: Mapping[str, Any]) -> dict[str, NodeDef]:
+    """The NodeDefs of a hello, without their functions."""
+    return {one["kind"]: NodeDef.from_json(one) for one in hello["nodes"]}
+
+
+def read_problems(hello: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with the packs of a hello."""
+    return [Problem.from_json(one) for pack in hello["packs"] for one in pack["problems"]]

@@ -1,0 +1,315 @@
+"""A worker in a process of its own: what happens there cannot end the caller.
+
+    pack ends the process while it is imported   it is left out from then on, and the worker starts without it
+    node ends the process, or the system does    the run fails with a Problem that names the step; the next run gets
+                                                 a new process
+    node does not stop when cancelled            asked → after `cancel_grace` told to end (SIGTERM, its stacks written
+                                                 down) → after `terminate_grace` killed
+    owner ends                                   the pipe closes, and the worker ends itself
+
+Always a fresh interpreter, never a fork. Nothing that comes from the process is trusted beyond being data; what breaks
+the protocol ends it. Knows nothing of nodes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO, Any, cast
+
+from graph_runtime.events import CancelledEvent, Event, Failed, Finished, RunFinished, Started, Status
+from graph_runtime.graph import Graph
+from graph_runtime.problem import Problem, Refused
+from graph_runtime.settings import Settings
+from graph_runtime.worker import read_defs, read_problems
+from graph_runtime.workers.frames import FrameError, read_frame, unpack_event, write_frame
+from graph_runtime.workers.inline import busy, until_finished
+
+LAST_LINES = 200
+LONGEST_LINE = 8192
+SECRETS = frozenset({"TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "APIKEY", "CREDENTIALS"})
+STARTER = """import sys
+if {home!r} not in sys.path:
+    sys.path.insert(0, {home!r})
+from graph_runtime.workers.child import main
+main()
+"""
+
+
+class Run:
+    """A run as its owner follows it."""
+
+    def __init__(self, id: str, graph: Graph) -> None:
+        self.id, self.graph = id, graph
+        self.step = ""  # in which node it is
+        self.cancelled = False
+        self.over = threading.Event()
+        self.began = time.monotonic()
+        self.events: SimpleQueue[Event] = SimpleQueue()
+        self._lock = threading.RLock()
+
+    def add(self, event: Event) -> None:
+        with self._lock:
+            if self.over.is_set():
+                return
+            if isinstance(event, Started):
+                self.step = event.step
+            elif isinstance(event, Finished | Failed) and event.step == self.step:
+                self.step = ""
+            self.events.put(event)
+            if isinstance(event, RunFinished):
+                self.over.set()
+
+    def end(self, what: str, stacks: str) -> None:
+        """The worker is gone: say where it was, and finish the run, unless it is over."""
+        canvas = self.step.partition("#")[0]
+        step = self.graph.steps.get(canvas)
+        kind = step.kind if step else ""
+        place = f"{self.step} ({kind})" if kind else self.id
+        fix = "Change its inputs, or tell the authors of the node." if kind else "Start the run again."
+        code = "worker-stopped" if self.cancelled else "worker-died"
+        problem = Problem(code, place, what, fix, canvas)
+        status: Status = "cancelled" if self.cancelled else "failed"
+        with self._lock:
+            if self.cancelled:
+                self.add(CancelledEvent(self.id, self.step))
+            elif self.step:
+                self.add(Failed(self.id, self.step, kind, (problem,), traceback=stacks))
+            self.add(RunFinished(self.id, status, time.monotonic() - self.began, (problem,)))
+
+
+class Process:
+    """One process, from its start to its end. It does not come back; `ProcessWorker` starts another."""
+
+    def __init__(self, settings: Settings, skip: list[str]) -> None:
+        self.settings = settings
+        self.importing = ""
+        self.hello: dict[str, Any] | None = None
+        self.refused: list[Problem] = []
+        self.run: Run | None = None
+        self.last_beat = time.monotonic()
+        self.why = ""  # it is being ended, if somebody decided so
+        self.lines: deque[str] = deque(maxlen=LAST_LINES)
+        self.ready, self.gone = threading.Event(), threading.Event()
+        self._sending = threading.Lock()
+        home = str(Path(__file__).parents[2])
+        command = [sys.executable, "-P", "-c", STARTER.format(home=home)]
+        if threading.current_thread() is threading.main_thread():  # the kernel watches the thread that starts it
+            command.append("die-with-owner")
+        self.popen = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            start_new_session=True,  # Ctrl-C in the terminal is the owner's to handle
+        )
+        self._readers = [
+            threading.Thread(target=self._read_frames, name="worker-frames", daemon=True),
+            threading.Thread(target=self._read_lines, name="worker-lines", daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+        threading.Thread(target=self._wait, name="worker-wait", daemon=True).start()
+        self.send({"type": "settings", "settings": settings.as_json(), "skip": skip})
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """To a process that has just died this does nothing: its end is told by `_wait`."""
+        try:
+            with self._sending:
+                write_frame(cast(Any, self.popen.stdin), message)
+        except (OSError, ValueError):
+            return
+
+    def end(self, why: str, *, now: bool = False) -> None:
+        """End it: at once, or with the stacks of its threads and a moment to go by itself."""
+        self.why = self.why or why
+        if not now and hasattr(signal, "SIGUSR1"):
+            self._signal(signal.SIGUSR1)
+            self.gone.wait(0.3)
+            self._signal(signal.SIGTERM)
+            if self.gone.wait(self.settings.terminate_grace):
+                return
+        self.popen.kill()
+        self.gone.wait(10)
+
+    def _signal(self, number: int) -> None:
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+
+    def _read_frames(self) -> None:
+        try:
+            while (frame := read_frame(cast(Any, self.popen.stdout))) is not None:
+                self._take(*frame)
+        except (FrameError, OSError, ValueError) as error:
+            self.why = self.why or f"the worker sent something else than was agreed: {error}"
+            self.popen.kill()
+
+    def _take(self, message: dict[str, Any], data: bytes) -> None:
+        self.last_beat = time.monotonic()
+        match message["type"]:
+            case "event":
+                run = self.run
+                if run is not None and not run.over.is_set():
+                    run.add(unpack_event(message, data, run.id))
+            case "beat":
+                pass
+            case "importing":
+                self.importing = str(message.get("pack", ""))
+            case "hello":
+                try:
+                    read_defs(message["hello"]), read_problems(message["hello"])
+                except Exception as error:  # whatever a worker sends, it is only data
+                    raise FrameError(f"no hello: {type(error).__name__}: {error}") from None
+                self.hello, self.importing = message["hello"], ""
+                self.ready.set()
+            case "refused":
+                self.refused = [Problem.from_json(one) for one in message.get("problems", [])]
+                self.ready.set()
+            case other:
+                raise FrameError(f"an unknown message {other[:40]!r}")
+
+    def _read_lines(self) -> None:
+        stream = cast(IO[bytes], self.popen.stderr)
+        for line in iter(lambda: stream.readline(LONGEST_LINE), b""):
+            self.lines.append(line.decode("utf-8", "replace").rstrip())
+
+    def _wait(self) -> None:
+        """Its end is known from the process itself, so no child it has left can hide it."""
+        code = self.popen.wait()
+        for reader in self._readers:
+            reader.join(timeout=1.0)
+        self.gone.set()  # before the run is looked at: `ProcessWorker.start` looks the other way round
+        if self.run is not None:
+            self.run.end(self.why or death(code), self.stacks())
+        self.ready.set()
+        with suppress(OSError):
+            cast(IO[bytes], self.popen.stdin).close()
+
+    def stacks(self) -> str:
+        """What the process said last of where it was: Python's fault handler writes it as it dies."""
+        lines = list(self.lines)
+        marks = ("Fatal Python error", "Thread ", "Current thread")
+        starts = [number for number, line in enumerate(lines) if line.startswith(marks)]
+        return "\n".join(lines[starts[0] :] if starts else lines[-20:])
+
+
+class ProcessWorker:
+    """A `WorkerHandle`. The process is started when it is first needed, and again after it has ended."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.quarantine: list[str] = []
+        self._process: Process | None = None
+        self._run: Run | None = None
+        self._lock = threading.RLock()
+
+    def hello(self) -> dict[str, Any]:
+        hello = self._running().hello
+        assert hello is not None
+        return hello
+
+    def start(self, run: str, graph: Graph, document: Mapping[str, Any] | None = None) -> None:
+        with self._lock:
+            if self._run is not None and not self._run.over.is_set():
+                raise Refused(busy(self._run.id))
+            process = self._running()
+            self._run = process.run = Run(run, graph)
+        message = {"type": "run", "run": run, "graph": graph.to_json(), "document": document}
+        try:
+            process.send(message)
+        except FrameError as error:
+            self._run.add(RunFinished(run, "failed", 0.0, (too_large(run, error),)))
+        if process.gone.is_set():
+            self._run.end(process.why or death(process.popen.returncode), process.stacks())
+
+    def events(self) -> Iterator[Event]:
+        run = self._run
+        if run is None:
+            raise Refused(Problem("no-run", "worker", "no run has been started.", "Start one first."))
+        return until_finished(run.events)
+
+    def cancel(self, run: str) -> None:
+        with self._lock:
+            current, process = self._run, self._process
+            if current is None or process is None or current.id != run or current.over.is_set() or current.cancelled:
+                return
+            current.cancelled = True
+        process.send({"type": "cancel", "run": run})
+        threading.Thread(target=self._ladder, args=(process, current), name="worker-cancel", daemon=True).start()
+
+    def _ladder(self, process: Process, run: Run) -> None:
+        grace = self.settings.cancel_grace
+        if not run.over.wait(grace) and not process.gone.is_set():
+            process.end(f"it did not stop within {grace:g} s after the run was cancelled, so the worker was ended.")
+
+    def kill(self) -> None:
+        with self._lock:
+            process, run = self._process, self._run
+        if process is not None and not process.gone.is_set():
+            if run is not None and not run.over.is_set():
+                run.cancelled = True
+            process.end("the worker was ended on request.", now=True)
+
+    def close(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        if self._run is not None:
+            self.cancel(self._run.id)
+        process.send({"type": "close"})
+        if not process.gone.wait(self.settings.terminate_grace):
+            process.end("the worker was closed.", now=True)
+
+    @property
+    def quiet_seconds(self) -> float:
+        """Since the last sign of life; 0 when there is no process."""
+        process = self._process
+        return 0.0 if process is None or process.gone.is_set() else time.monotonic() - process.last_beat
+
+    def _running(self) -> Process:
+        """The process, ready; a pack that ends it while it is imported is left out. Raises Refused if it cannot be."""
+        with self._lock:
+            while self._process is None or self._process.gone.is_set():
+                process = Process(self.settings, self.quarantine)
+                if not process.ready.wait(self.settings.start_seconds):
+                    process.end(f"it was not ready after {self.settings.start_seconds:g} s.", now=True)
+                if process.refused:
+                    raise Refused(process.refused)
+                if process.hello is not None and not process.gone.is_set():
+                    self._process = process
+                elif process.importing and process.importing not in self.quarantine:
+                    self.quarantine.append(process.importing)
+                else:
+                    what = f"{process.why or death(process.popen.returncode)} {' | '.join(list(process.lines)[-3:])}"
+                    raise Refused(Problem("worker-failed", "worker", what, "Run `latentloom doctor`."))
+            return self._process
+
+
+def death(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is None:
+        return "the worker does not answer."
+    if code >= 0:
+        return f"it ended the worker with exit code {code}."
+    name = signal.Signals(-code).name if -code in {one.value for one in signal.Signals} else f"signal {-code}"
+    guess = ", most likely because the machine's memory was full" if name == "SIGKILL" else ""
+    return f"the worker died of {name}{guess}."
+
+
+def too_large(run: str, error: FrameError) -> Problem:
+    return Problem("run-too-large", run, f"{error}.", "Put large texts into files.")
+
+
+def environment() -> dict[str, str]:
+    """The environment of a worker: this one without what looks like a secret, for a pack is code of strangers."""
+    return {name: value for name, value in os.environ.items() if SECRETS.isdisjoint(name.upper().split("_"))}

@@ -1,0 +1,7 @@
+from graph_runtime.node import node
+
+
+@node("fine/one", output=True)
+def one() -> int:
+    """One."""
+    return 1
