@@ -16,9 +16,9 @@ from graph_runtime.values import Many, summary
 
 def calls(arguments: dict[str, Any]) -> list[dict[str, Any]] | None:
     """The arguments of each call when the node is run over `Many`; None when it is called once."""
-    over = {name: value for name, value in arguments.items() if type(value) is Many}
-    if not over:
+    if Many not in map(type, arguments.values()):
         return None
+    over = {name: value for name, value in arguments.items() if type(value) is Many}
     length = max(map(len, over.values())) if all(over.values()) else 0
     return [arguments | {name: many[min(i, len(many) - 1)] for name, many in over.items()} for i in range(length)]
 

@@ -30,7 +30,7 @@ from typing import Any
 from graph_runtime.cache import Cache
 from graph_runtime.context import Services
 from graph_runtime.events import CancelledEvent, Event, RunFinished, RunStarted, Status
-from graph_runtime.graph import Graph, depth_first, wanted_steps
+from graph_runtime.graph import Graph, in_order, wanted_steps
 from graph_runtime.keys import VOLATILE, FileIdentity, step_keys
 from graph_runtime.node_def import NodeDef
 from graph_runtime.problem import Cancelled, Problem, Refused
@@ -57,8 +57,9 @@ class Executor:
     services       what nodes may ask for through their Context
     file_identity  what a file's content is known by, for keys
     peak_bytes     port: the most bytes in use since it was last called; for the events
-    recover        port: a node raised; make room or otherwise change something and answer True to have it called once
-    more salt           what every result depends on besides the graph: device class, library versions
+    recover        port: a node of this step raised; make room or otherwise change something, and answer True to have it
+                   called once more. The last argument says whether that call has been; then the answer changes nothing
+    salt           what every result depends on besides the graph: device class, library versions
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Executor:
         file_identity: FileIdentity,
         *,
         peak_bytes: Callable[[], int] | None = None,
-        recover: Callable[[BaseException, str], bool] | None = None,
+        recover: Callable[[BaseException, str, bool], bool] | None = None,
         salt: str = "",
     ) -> None:
         self.defs, self.cache, self.services, self.file_identity = defs, cache, services, file_identity
@@ -110,7 +111,7 @@ class Executor:
     def prepared(self, graph: Graph, run_id: str) -> tuple[Scope, tuple[str, ...]]:
         """The graph with a key for each step its targets need. Raises Refused with every problem in their way."""
         targets = wanted_steps(graph, self.defs)
-        order = depth_first(graph, targets)
+        order = in_order(graph, targets)
         problems = validate(graph, self.defs)
         if problems and (stopping := blocking(graph, problems, order)):
             raise Refused(stopping)

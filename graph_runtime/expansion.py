@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graph_runtime.graph import OUTER, Expansion, Join, depth_first, wanted_steps
-from graph_runtime.keys import content_key, joined, step_keys
+from graph_runtime.graph import OUTER, Expansion, Join, in_order, wanted_steps
+from graph_runtime.keys import content_key, element_of, joined, listed, step_keys
 from graph_runtime.node_def import Wire
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.sockets import ANY
@@ -47,7 +47,7 @@ def expand(
         what = f"it is expanded {MAX_DEPTH:,} times inside itself."
         raise Refused(Problem("too-deep", task.label, what, "End the loop earlier."))
     graph, executor = expansion.graph, running.executor
-    outer = {name: _outer(task, name, index, arguments) for name in {*task.sources, *arguments}}
+    outer = {name: _outer(task, name, index, arguments) for name in {*(task.sources or ()), *arguments}}
     problems = validate(graph, running.defs, outer={name: _type(task, name) for name in outer})
     if problems:
         raise Refused(problems)
@@ -60,7 +60,7 @@ def expand(
     within = content_key("expansion", task.key, -1 if index is None else index)
     scope = Scope(graph, {}, {name: source for name, (source, _) in outer.items()}, within)
     scope.keys = step_keys(
-        graph, running.defs, executor.file_identity, order=depth_first(graph, targets),
+        graph, running.defs, executor.file_identity, order=in_order(graph, targets),
         outer={name: part for name, (_, part) in outer.items()}, within=within, run=running.run, salt=executor.salt,
     )  # fmt: skip
     scope.origin = task.scope.origin or task.label
@@ -72,29 +72,32 @@ def expand(
     return Inner((*tasks, *passed_on), outputs)
 
 
-def _outer(task: Task, name: str, index: int | None, arguments: Mapping[str, Any]) -> tuple[Source, Any]:
+def _outer(task: Task, name: str, index: int | None, arguments: Mapping[str, Any]) -> tuple[Source, str]:
     """An input of the expanding step, as a source for the steps inside and as a part of their keys."""
-    source = task.sources.get(name)
+    source = (task.sources or {}).get(name)
     if name not in arguments:  # lazy, and not computed: whoever inside wants it has it computed
         assert source is not None
         return source, _part(source)
     value = arguments[name]
     wanted = task.node.input(name)
-    if source is None:  # a knob left alone, an empty list
-        part: Any = value if not isinstance(value, list) else ("[",)
+    if source is None:  # a knob left alone, or an empty list
+        part = listed(()) if isinstance(value, list) else ascii(value)
     else:
         part = _part(source)
         if index is not None and _is_many(source):
-            part = ("item", part, index)
+            part = element_of(part, index)
     if type(wanted) is Wire and wanted.many:
         value = Many(value)
     return Given(value, part), part
 
 
-def _part(source: Source) -> Any:
+def _part(source: Source) -> str:
     if isinstance(source, list):
-        return ("[", *map(_part, source))
-    return source.part if type(source) is Given else joined(source.task.key, source.output)  # type: ignore[union-attr]
+        return listed(map(_part, source))
+    if type(source) is Wired:
+        return joined(source.task.key, source.output)
+    assert type(source) is Given
+    return ascii(source.value) if source.part is None else source.part
 
 
 def _is_many(source: Source) -> bool:
@@ -116,7 +119,7 @@ def _type(task: Task, name: str) -> str:
 
 def _output(scope: Scope, one: Any, running: Running) -> Source:
     if type(one) is not Join:
-        return Given(one, None)
+        return Given(one, "")
     if one.step == OUTER:
         if one.output not in scope.outer:
             what = f"its expansion passes on {one.output!r}, which it was not given."

@@ -144,27 +144,57 @@ def wanted_steps(graph: Graph, defs: Mapping[str, NodeDef]) -> tuple[str, ...]:
     return tuple(id for id, step in graph.steps.items() if step.kind in outputs)
 
 
-def depth_first(graph: Graph, starts: Collection[str]) -> list[str]:
+def in_order(graph: Graph, starts: Collection[str]) -> list[str]:
     """The steps that `starts` need and they themselves, each after those it is joined to.
 
     Joins that lead nowhere are passed over, and where steps wait for each other the order is broken once: `validate`
     says so. Linear; no recursion, so a chain may be as long as it likes.
     """
-    steps, order = graph.steps, []
+    backwards = _listed_in_order(graph, starts)
+    return _depth_first(graph, starts) if backwards is None else backwards
+
+
+def _listed_in_order(graph: Graph, starts: Collection[str]) -> list[str] | None:
+    """One sweep from the last step to the first: enough if the steps are listed in order; None if they are not."""
+    steps = graph.steps
+    wanted, passed = set(starts), set[str]()
+    order: list[str] = []
+    for id in reversed(steps):
+        if id in wanted:
+            passed.add(id)
+            order.append(id)
+            for value in steps[id].inputs.values():
+                if type(value) is Join:
+                    if value[0] in passed:
+                        return None
+                    wanted.add(value[0])
+                elif type(value) is list:
+                    joined = {join.step for join in joins(value)}
+                    if joined & passed:
+                        return None
+                    wanted |= joined
+    if len(order) < sum(id in steps for id in wanted):  # one is wanted by a step that comes before it
+        return None
+    order.reverse()
+    return order
+
+
+def _depth_first(graph: Graph, starts: Collection[str]) -> list[str]:
+    steps = graph.steps
+    order: list[str] = []
+    open: set[str] = set()
     done: set[str] = set()
-    for start in starts:
-        if start not in steps or start in done:
-            continue
-        done.add(start)
-        trail: list[tuple[str, Iterator[str]]] = [(start, sources(steps[start]))]
-        while trail:
-            id, rest = trail[-1]
-            for source in rest:
-                if source not in done and source in steps:
-                    done.add(source)
-                    trail.append((source, sources(steps[source])))
-                    break
-            else:
-                order.append(id)
-                trail.pop()
+    stack = [start for start in reversed(list(starts)) if start in steps]
+    while stack:
+        id = stack[-1]
+        if id not in open:
+            open.add(id)
+            before = [source for source in sources(steps[id]) if source not in open and source in steps]
+            if before:
+                stack.extend(reversed(before))
+                continue
+        stack.pop()
+        if id not in done:
+            done.add(id)
+            order.append(id)
     return order

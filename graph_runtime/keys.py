@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from graph_runtime.graph import Graph, Join, Step, depth_first
+from graph_runtime.graph import Graph, Join, Step, in_order
 from graph_runtime.node_def import KnobDef, NodeDef, Wire
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.values import as_type, value_type
@@ -25,6 +25,9 @@ FileIdentity = Callable[[str, str], str]
 """(kind of file, name) → what its content is known by. Raises Refused when there is no such file."""
 
 VOLATILE = "~"
+_DIGITS = 40  # of the hash, in base 16: 160 bits
+_EMPTY = "[0,"
+_AS_IT_IS: dict[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool, "CHOICE": str}
 _JSON = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "JSON"})
 
 
@@ -35,7 +38,7 @@ def volatile(key: str) -> bool:
 
 def content_key(*parts: Any) -> str:
     """The hash of plain values; volatile if one of the parts is a volatile key."""
-    key = hashlib.sha256(ascii(parts).encode()).hexdigest()
+    key = hashlib.sha256(ascii(parts).encode()).hexdigest()[:_DIGITS]
     return VOLATILE + key if any(isinstance(part, str) and part.startswith(VOLATILE) for part in parts) else key
 
 
@@ -45,12 +48,12 @@ def step_keys(
     file_identity: FileIdentity,
     *,
     order: Iterable[str] | None = None,
-    outer: Mapping[str, Any] | None = None,
+    outer: Mapping[str, str] | None = None,
     within: str = "",
     run: str = "",
     salt: str = "",
 ) -> dict[str, str]:
-    """The key of every step, or of those in `order` (each after its sources, as `depth_first` gives them).
+    """The key of every step, or of those in `order` (each after its sources, as `in_order` gives them).
 
     outer    for the graph of an Expansion: the part that stands for each input of the expanding step
     within   the key of the expanding step, which decides every value its graph holds
@@ -61,24 +64,54 @@ def step_keys(
     is not there.
     """
     keying = _Keying(defs, file_identity, outer or {}, within, run, salt)
-    for id in depth_first(graph, list(graph.steps)) if order is None else order:
+    for id in in_order(graph, list(graph.steps)) if order is None else order:
         keying.add(id, graph.steps[id])
     if keying.problems:
         raise Refused(keying.problems)
     return keying.keys
 
 
-def joined(key: str, output: str, *element: int) -> tuple[Any, ...]:
-    """The part of a key that stands for an output of a step with this key, or for one element of it."""
-    return ("<", key, output, *element)
+def joined(key: str, output: str) -> str:
+    """The part of a key that stands for an output of a step with this key."""
+    return f"<{key}{output!a}"
+
+
+def element_of(part: str, index: int) -> str:
+    """The part that stands for one of the values that `part` stands for."""
+    return f"{part}@{index}"
+
+
+def listed(parts: Iterable[str]) -> str:
+    """The part that stands for several, on a wire that takes many."""
+    held = list(parts)
+    return f"[{VOLATILE if any(map(volatile_part, held)) else ''}{len(held)},{','.join(held)}"
+
+
+def literal_part(value: Any, within: str, place: str) -> str:
+    """The part of a key that stands for a value in a graph.
+
+    One that is not JSON only an Expansion can hold: the expanding step's key decides it.
+    """
+    return ascii(_plain(value)) if value_type(value) in _JSON else joined(within, place)
+
+
+def volatile_part(part: str) -> bool:
+    """Whether a part stands for something of one run only."""
+    return part[1:2] == VOLATILE and part[0] in "<["
 
 
 class _Form(NamedTuple):
-    """A NodeDef as its keys are made of it."""
+    """A NodeDef as its keys are made of it.
 
-    head: str
-    # name, knob or wire, whether it takes many, what stands for it when it is left alone
-    inputs: tuple[tuple[str, Wire | KnobDef, bool, Any], ...]
+    usual     the part of each input that is left alone, in the order of the NodeDef, and last what stands for the kind
+    inputs    by name: its place in that order, what it is, whether it takes many, and the class of values that are
+              already as `normalised` would make them
+    files     the knobs with the name of a file, whose usual part is the content of that file
+    """
+
+    usual: list[str]
+    inputs: dict[str, tuple[int, Wire | KnobDef, bool, type | None]]
+    files: tuple[KnobDef, ...]
     own_in_each_run: bool
 
 
@@ -89,7 +122,7 @@ class _Keying:
         self,
         defs: Mapping[str, NodeDef],
         file_identity: FileIdentity,
-        outer: Mapping[str, Any],
+        outer: Mapping[str, str],
         within: str,
         run: str,
         salt: str,
@@ -103,56 +136,74 @@ class _Keying:
 
     def form(self, kind: str) -> _Form:
         found = self.defs[kind]
-        inputs: list[tuple[str, Wire | KnobDef, bool, Any]] = [
-            (wire.name, wire, wire.many, None) for wire in found.wires
-        ]
-        inputs += [(knob.name, knob, False, knob.normalised(knob.default)) for knob in found.knobs]
-        head = ascii((found.kind, found.version, found.source_hash, found.purity, self.salt))
-        self.forms[kind] = made = _Form(head, tuple(inputs), found.purity in ("impure", "external"))
+        usual = [_EMPTY if wire.many else "None" for wire in found.wires]
+        usual += [ascii(knob.normalised(knob.default)) for knob in found.knobs]
+        either: list[Wire | KnobDef] = [*found.wires, *found.knobs]
+        inputs = {
+            one.name: (
+                index,
+                one,
+                type(one) is Wire and one.many,
+                _AS_IT_IS.get(one.type) if type(one) is KnobDef else None,
+            )
+            for index, one in enumerate(either)
+        }
+        head = content_key(found.kind, found.version, found.source_hash, found.purity, self.salt)
+        self.forms[kind] = made = _Form(
+            [*usual, head],
+            inputs,
+            tuple(knob for knob in found.knobs if knob.type == "FILE"),
+            found.purity in ("impure", "external"),
+        )
         return made
 
     def add(self, id: str, step: Step) -> None:
         form = self.forms.get(step.kind) or self.form(step.kind)
-        given = step.inputs
-        parts: list[Any] = [form.head]
+        given, keys, parts = step.inputs, self.keys, form.usual.copy()
         unkept = form.own_in_each_run
-        for name, one, many, default in form.inputs:
-            value = given.get(name)
+        for name, value in given.items():
+            index, one, many, text = form.inputs[name]
             if type(value) is Join and not many:
-                part = joined(self.keys[value.step], value.output) if value.step else self.outer[value.output]
-                # A file whose name comes by wire is not known yet, so its content cannot be in the key.
-                unkept = unkept or _volatile_part(part) or (type(one) is KnobDef and one.type == "FILE")
-            elif value is None and not (type(one) is KnobDef and one.type == "FILE"):
-                part = default
+                step_id, output = value
+                part = f"<{keys[step_id]}{output!a}" if step_id else self.outer[output]
+                if part[1:2] == VOLATILE and part[0] in "<[":
+                    unkept = True
+                elif text is None and type(one) is KnobDef and one.type == "FILE":
+                    unkept = True  # its name comes by wire, so its content cannot be in the key
+            elif value is None:
+                continue
+            elif type(value) is text:  # already in the one form it has
+                part = ascii(value)
+            elif type(one) is KnobDef:
+                part = ascii(one.normalised(value))
             else:
-                part = self.part(id, one, default if value is None else value)
-                unkept = unkept or _volatile_part(part)
-            parts.append(part)
+                assert type(one) is Wire
+                part = self.over_wire(id, one, value)
+                unkept = unkept or volatile_part(part)
+            parts[index] = part
+        for knob in form.files:
+            self.file(id, knob, given.get(knob.name), parts, form.inputs[knob.name][0])
         if form.own_in_each_run:
-            parts.append((self.run, self.within, id))
-        key = hashlib.sha256(ascii(parts).encode()).hexdigest()
+            parts.append(ascii((self.run, self.within, id)))
+        key = hashlib.sha256(",".join(parts).encode()).hexdigest()[:_DIGITS]
         self.keys[id] = VOLATILE + key if unkept else key
 
-    def part(self, id: str, one: Wire | KnobDef, value: Any) -> Any:
-        """What stands for an input that is not simply one join."""
-        if type(one) is KnobDef:
-            return self.file(id, one, value) if one.type == "FILE" else one.normalised(value)
-        assert isinstance(one, Wire)
-        if one.many:
-            elements = value if isinstance(value, list) else [value]
-            return ("[", *(self.element(id, one, index, element) for index, element in enumerate(elements)))
-        return self.element(id, one, 0, value)
+    def over_wire(self, id: str, wire: Wire, value: Any) -> str:
+        if wire.many:
+            each = value if type(value) is list else [value]
+            return listed(self.element(wire, one, f"{id}.{wire.name}.{index}") for index, one in enumerate(each))
+        return self.element(wire, value, f"{id}.{wire.name}")
 
-    def element(self, id: str, wire: Wire, index: int, value: Any) -> Any:
+    def element(self, wire: Wire, value: Any, place: str) -> str:
         if type(value) is Join:
             return joined(self.keys[value.step], value.output) if value.step else self.outer[value.output]
-        place = f"{id}.{wire.name}.{index}" if wire.many else f"{id}.{wire.name}"
         return literal_part(as_type(wire.type, value), self.within, place)
 
-    def file(self, id: str, knob: KnobDef, name: str) -> Any:
-        """The content of the file, or its bare name when there is none chosen."""
-        if not name:
-            return name
+    def file(self, id: str, knob: KnobDef, value: Any, parts: list[str], index: int) -> None:
+        """Put the content of the file in its place, unless none is chosen or its name comes by wire."""
+        name = knob.default if value is None else value
+        if not name or type(value) is Join:
+            return
         asked = (knob.file, name)
         if asked not in self.files:
             self.files[asked] = ""
@@ -161,26 +212,9 @@ class _Keying:
             except Refused as error:
                 self.problems += [replace(one, step=id, field=knob.name) for one in error.problems]
             except OSError as error:
-                what = f"{name!r} cannot be read: {error.strerror or error}."
-                self.problems.append(
-                    Problem("unreadable-file", f"{id}.{knob.name}", what, "Choose another file.", id, knob.name)
-                )
-        return ("file", self.files[asked])
-
-
-def literal_part(value: Any, within: str, place: str) -> Any:
-    """The part of a key that stands for a value in a graph. One that is not JSON only an Expansion can hold: the
-    expanding step's key decides it."""
-    return _plain(value) if value_type(value) in _JSON else joined(within, place)
-
-
-def _volatile_part(part: Any) -> bool:
-    """Whether a part has a volatile key in it."""
-    if type(part) is not tuple or not part:
-        return False
-    if part[0] == "<":
-        return bool(part[1].startswith(VOLATILE))
-    return part[0] in ("[", "item") and any(_volatile_part(one) for one in part[1:])
+                place, what = f"{id}.{knob.name}", f"{name!r} cannot be read: {error.strerror or error}."
+                self.problems.append(Problem("unreadable-file", place, what, "Choose another file.", id, knob.name))
+        parts[index] = f"file {self.files[asked]!a}"
 
 
 def _plain(value: Any) -> Any:

@@ -178,6 +178,11 @@ class NodeDef:
         return {wire.name: wire for wire in self.wires} | {knob.name: knob for knob in self.knobs}
 
     @cached_property
+    def lazy(self) -> frozenset[str]:
+        """The wires that are computed only if the node asks for them."""
+        return frozenset(wire.name for wire in self.wires if wire.lazy)
+
+    @cached_property
     def _outputs_by_name(self) -> dict[str, Output]:
         return {one.name: one for one in self.outputs}
 

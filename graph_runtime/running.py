@@ -87,9 +87,10 @@ class Running:
                 reused.append(task.label)
                 continue
             task.scope.link(task, self.defs)
-            for source in task.feeding():
+            for source in task.feeds:
                 source.wanted += 1
-                work.append(source)
+                if not source.planned:
+                    work.append(source)
         if reused:
             self.emit(Reused(self.run, tuple(reused), "memory"))
 
@@ -148,7 +149,7 @@ class Running:
     def on_disk(self, task: Task) -> bool:
         if task.volatile or task.twin is not None or self.cache.disk is None:
             return False
-        hit = self.cache.get(task.key, {one.key for one in task.feeding()})
+        hit = self.cache.get(task.key, {one.key for one in task.feeds})
         if hit is None:
             return False
         task.outputs = hit.outputs
@@ -164,7 +165,10 @@ class Running:
     def more_wanted(self, task: Task) -> bool:
         """Ask the node which lazy wires it wants as well, and wait for those; False when it has all it wants."""
         node = task.node
-        lazy = {wire.name for wire in node.wires if wire.lazy and wire.name in task.sources} - task.granted
+        if not node.lazy:
+            return False
+        sources = task.sources or {}
+        lazy = (node.lazy & sources.keys()) - task.granted
         if not lazy:
             return False
         try:
@@ -179,8 +183,8 @@ class Running:
             self.raised(task, error, {})
             return True
         new = [wire.name for wire in node.wires if wire.name in lazy & named]
-        task.granted.update(new)
-        task.waits = task.waits[: task.at] + [one for name in new for one in tasks_of(task.sources[name])]
+        task.granted |= set(new)
+        task.waits = [*task.waits[: task.at], *(one for name in new for one in tasks_of(sources[name]))]
         return bool(new)
 
     def call(self, task: Task) -> None:
@@ -212,8 +216,7 @@ class Running:
         task.waits, task.at = [one for part in inner for one in part.tasks], 0
         self.plan(task.waits)
         task.made_from, task.volatile = self.origins(task)
-        self.let_go(task.feeding())  # what is inside holds what it needs of these
-        task.sources = {}
+        self.let_go(task.cut())  # what is inside holds what it needs of these
         task.state = State.EXPANDED
 
     def call_once(self, task: Task, arguments: dict[str, Any]) -> Any:
@@ -223,21 +226,24 @@ class Running:
                 Problem("no-function", task.label, f"{node.kind} cannot run here.", "Run it in a worker.", task.label)
             )
         given = dict(arguments)
-        for wire in node.wires:
-            if wire.lazy:
-                given.setdefault(wire.name, None)
+        for name in node.lazy:
+            given.setdefault(name, None)
         if node.context:
             given[node.context] = Context(
                 self.run, task.label, self, self.executor.services, self.cancelled, self.document
             )
+        recover = self.executor.recover
         try:
             return node.function(**given)
         except (Exception, SystemExit) as error:
-            recover = self.executor.recover
-            if recover is None or not recover(error, task.label):
+            if recover is None or not recover(error, task.label, False):
                 raise
             _forget_frames(error)
-        return node.function(**given)
+        try:
+            return node.function(**given)
+        except (Exception, SystemExit) as error:
+            recover(error, task.label, True)
+            raise
 
     def collect(self, task: Task) -> None:
         """All that the expansions wanted is there: take the outputs."""
@@ -259,8 +265,8 @@ class Running:
 
     def origins(self, task: Task) -> tuple[frozenset[str], bool]:
         """The keys a task was made from, and whether something impure is among them."""
-        feeding = list(task.feeding())
-        return frozenset(one.key for one in feeding), task.volatile or any(one.volatile for one in feeding)
+        feeds = task.feeds
+        return frozenset([one.key for one in feeds]), task.volatile or True in [one.volatile for one in feeds]
 
     def raised(self, task: Task, error: BaseException, arguments: Mapping[str, Any]) -> None:
         """A node's exception becomes the task's failure."""
@@ -285,10 +291,8 @@ class Running:
     def settled(self, task: Task, state: State) -> None:
         """The task has its final state and needs its inputs no more."""
         before, task.state = task.state, state
-        if task.twin is not None:
-            self.let_go((task.twin,))
-        self.let_go(task.waits if before is State.EXPANDED else task.feeding())
-        task.sources, task.waits, task.parts = {}, [], []
+        self.let_go(task.waits if before is State.EXPANDED else task.cut())
+        task.waits = task.parts = ()
 
     def let_go(self, tasks: Iterable[Task]) -> None:
         """One reader less for each of these. What nobody wants is released; if it never ran, so are its inputs."""
@@ -302,11 +306,7 @@ class Running:
                 task.outputs = None
             elif task.state is State.NEW and task.planned:
                 task.planned = False
-                work.extend(task.feeding())
-                if task.twin is not None:
-                    work.append(task.twin)
-                    task.twin = None
-                task.sources = {}
+                work.extend(task.cut())
 
     # ── what a node's Context reports ──
 

@@ -7,16 +7,16 @@ Knows no events and calls no node: the executor moves tasks along.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from graph_runtime.graph import OUTER, Graph, Join
-from graph_runtime.keys import literal_part
+from graph_runtime.graph import Graph, Join
+from graph_runtime.keys import VOLATILE, literal_part
 from graph_runtime.node_def import KnobDef, NodeDef, Wire
 from graph_runtime.problem import Problem, Refused
-from graph_runtime.sockets import fits
+from graph_runtime.sockets import PRIMITIVES, fits
 from graph_runtime.validate import knob_problem
 from graph_runtime.values import Many, as_type, summary, value_type
 
@@ -33,10 +33,10 @@ class State(IntEnum):
 
 
 class Given(NamedTuple):
-    """A value that is already there, and what stands for it in keys. `checked`: known to suit its input."""
+    """A value that is already there, and what stands for it in keys (None: its own spelling). `checked`: it suits."""
 
     value: Any
-    part: Any
+    part: str | None
     checked: bool = False
 
 
@@ -55,6 +55,8 @@ Source = One | list[One]
 class Task:
     """A step in a scope.
 
+    sources    where each input comes from, once that is known
+    feeds      the tasks among them, once for each join
     waits      the tasks whose outputs must be there before it goes on; the first `at` of them are settled
     wanted     how many tasks still want its outputs; at 0 they are let go
     twin       the task with the same key that is computed instead
@@ -72,16 +74,17 @@ class Task:
     key: str
     state: State = State.NEW
     planned: bool = False
-    sources: dict[str, Source] = field(default_factory=dict)
-    waits: list[Task] = field(default_factory=list)
+    sources: Mapping[str, Source] | None = None
+    feeds: Sequence[Task] = ()
+    waits: Sequence[Task] = ()
     at: int = 0
-    granted: set[str] = field(default_factory=set)
+    granted: frozenset[str] = frozenset()
     wanted: int = 0
     outputs: Mapping[str, Any] | None = None
     volatile: bool = False
     twin: Task | None = None
     because: str = ""
-    parts: list[Any] = field(default_factory=list)
+    parts: Sequence[Any] = ()
     mapped: bool = False
     made_from: frozenset[str] = frozenset()
     began: float = 0.0
@@ -90,15 +93,18 @@ class Task:
     def settled(self) -> bool:
         return self.state >= State.DONE
 
-    def feeding(self) -> Iterator[Task]:
-        """The tasks it is joined to, once for each join."""
-        for source in self.sources.values():
-            yield from tasks_of(source)
+    def eager(self) -> Sequence[Task]:
+        """Those of its feeds that are needed in any case."""
+        lazy = self.node.lazy
+        if not lazy:
+            return self.feeds
+        return [task for name, source in (self.sources or {}).items() if name not in lazy for task in tasks_of(source)]
 
-    def eager(self) -> list[Task]:
-        """Those of them that are needed in any case."""
-        lazy = {wire.name for wire in self.node.wires if wire.lazy}
-        return [task for name, source in self.sources.items() if name not in lazy for task in tasks_of(source)]
+    def cut(self) -> Sequence[Task]:
+        """Forget where its inputs come from; the tasks that it wanted, once for each join."""
+        wanted = self.feeds if self.twin is None else (*self.feeds, self.twin)
+        self.sources, self.feeds, self.twin = None, (), None
+        return wanted
 
 
 def tasks_of(source: Source) -> Iterator[Task]:
@@ -133,36 +139,44 @@ class Scope:
             key = self.keys[id]
             label = self.prefix + id if self.prefix else id
             task = Task(id, label, defs[self.graph.steps[id].kind], self, key)
-            task.volatile = key[0] == "~"
+            task.volatile = key[0] == VOLATILE
             self.tasks[id] = task
         return task
 
     def link(self, task: Task, defs: Mapping[str, NodeDef]) -> None:
         """Find out where the task's inputs come from."""
+        sources: dict[str, Source] = {}
+        feeds: list[Task] = []
         for name, value in self.graph.steps[task.id].inputs.items():
             if value is None:
                 continue
             wanted = task.node.input(name)
             if type(wanted) is Wire and wanted.many:
-                task.sources[name] = self.several(value, wanted, task, defs)
-            else:
-                task.sources[name] = self.source(value, wanted, f"{task.id}.{name}", defs)
+                sources[name] = self.several(value, wanted, task, defs)
+                feeds.extend(tasks_of(sources[name]))
+                continue
+            sources[name] = source = self.source(value, wanted, task, name, defs)
+            if type(source) is Wired:
+                feeds.append(source.task)
+            elif type(source) is list:
+                feeds.extend(tasks_of(source))
+        task.sources, task.feeds = sources, feeds
 
-    def source(self, value: Any, wanted: Wire | KnobDef | None, place: str, defs: Mapping[str, NodeDef]) -> Source:
+    def source(
+        self, value: Any, wanted: Wire | KnobDef | None, task: Task, place: str, defs: Mapping[str, NodeDef]
+    ) -> Source:
         if type(value) is Join:
-            if value.step == OUTER:
-                return self.outer[value.output]
-            return Wired(self.task(value.step, defs), value.output)
+            id, output = value
+            return Wired(self.tasks.get(id) or self.task(id, defs), output) if id else self.outer[output]
         if type(wanted) is KnobDef:
-            value = wanted.normalised(value)
-            return Given(value, value, checked=True)
+            return Given(wanted.normalised(value), None, checked=True)
         proper = as_type(wanted.type, value) if type(wanted) is Wire else value
-        return Given(proper, literal_part(proper, self.within, place))
+        return Given(proper, literal_part(proper, self.within, f"{task.id}.{place}"))
 
     def several(self, value: Any, wanted: Wire, task: Task, defs: Mapping[str, NodeDef]) -> list[One]:
         flat: list[One] = []
         for index, one in enumerate(value if type(value) is list else [value]):
-            found = self.source(one, wanted, f"{task.id}.{wanted.name}.{index}", defs)
+            found = self.source(one, wanted, task, f"{wanted.name}.{index}", defs)
             flat.extend(found if isinstance(found, list) else [found])
         return flat
 
@@ -175,22 +189,25 @@ def gather(task: Task) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     problems: list[Problem] = []
+    sources = task.sources or {}
     for wire in task.node.wires:
-        if wire.lazy and wire.name not in task.granted:
+        name = wire.name
+        source = sources.get(name)
+        if wire.lazy and name not in task.granted:
             continue
-        source = task.sources.get(wire.name)
         if source is not None:
-            found[wire.name] = _over_wire(task, wire, source, problems)
+            found[name] = _over_wire(task, wire, source, problems)
         elif wire.many:
-            found[wire.name] = []
+            found[name] = []
     for knob in task.node.knobs:
-        source = task.sources.get(knob.name)
+        name = knob.name
+        source = sources.get(name)
         if source is None:
-            found[knob.name] = knob.normalised(knob.default)
+            found[name] = knob.normalised(knob.default)
         elif type(source) is Given and source.checked:
-            found[knob.name] = source.value
+            found[name] = source.value
         else:
-            found[knob.name] = _over_wire(task, knob, source, problems)
+            found[name] = _over_wire(task, knob, source, problems)
     if problems:
         raise Refused(problems)
     return found
@@ -198,15 +215,19 @@ def gather(task: Task) -> dict[str, Any]:
 
 def _over_wire(task: Task, wanted: Wire | KnobDef, source: Source, problems: list[Problem]) -> Any:
     """The value of a source, in the form its input wants."""
+    if type(source) is Wired:  # mostly one value that is just what is wanted
+        value = source.task.outputs[source.output]  # type: ignore[index]
+        if type(wanted) is Wire and PRIMITIVES.get(type(value)) == wanted.type and not wanted.many:
+            return value
     suited = _knob_value if type(wanted) is KnobDef else _wire_value
     values: list[Any] = []
     for one in source if isinstance(source, list) else (source,):
         value = one.value if type(one) is Given else one.task.outputs[one.output]  # type: ignore[union-attr,index]
         several = type(value) is Many
-        suiting = [suited(task, wanted, each, problems) for each in (value if several else (value,))]  # type: ignore[arg-type]
+        each = [suited(task, wanted, part, problems) for part in (value if several else (value,))]  # type: ignore[arg-type]
         if not (type(wanted) is Wire and wanted.many):
-            return Many(suiting) if several else suiting[0]
-        values += suiting
+            return Many(each) if several else each[0]
+        values += each
     return values
 
 

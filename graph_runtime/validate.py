@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -45,11 +46,34 @@ def blocking(graph: Graph, problems: Iterable[Problem], needed: Iterable[str]) -
 
 
 class _Form(NamedTuple):
-    """A NodeDef as the walk asks for it."""
+    """A NodeDef as the walk asks for it.
+
+    takes   the wire type of each input that takes one value
+    plain   knobs for which a value of this very class, from the one number to the other, is certainly right
+    """
 
     inputs: dict[str, Wire | KnobDef]
+    takes: dict[str, str]
+    plain: dict[str, tuple[type, float, float]]
     required: tuple[str, ...]
     outputs: dict[str, str]
+
+    @classmethod
+    def of(cls, one: NodeDef) -> _Form:
+        takes = {wire.name: wire.type for wire in one.wires if not wire.many}
+        return cls(
+            {wire.name: wire for wire in one.wires} | {knob.name: knob for knob in one.knobs},
+            takes | {knob.name: knob.wire_type for knob in one.knobs},
+            {knob.name: _plain(knob) for knob in one.knobs if knob.type in ("INT", "FLOAT")},
+            tuple(wire.name for wire in one.wires if not wire.optional),
+            {output.name: output.type for output in one.outputs},
+        )
+
+
+def _plain(knob: KnobDef) -> tuple[type, float, float]:
+    least = -sys.float_info.max if knob.min is None else knob.min
+    most = sys.float_info.max if knob.max is None else knob.max
+    return (int, max(least, -(1 << 64)), min(most, 1 << 64)) if knob.type == "INT" else (float, least, most)
 
 
 class _Check:
@@ -59,7 +83,7 @@ class _Check:
         self.graph, self.defs, self.outer = graph, defs, outer
         self.problems: list[Problem] = []
         self.forms: dict[str, _Form | None] = {}
-        self.passed: set[str] = set()
+        self.passed: dict[str, _Form | None] = {}
         self.backwards = False  # a join to a step further on: only then can there be a cycle
         self.suggestions = _SUGGESTIONS
 
@@ -69,49 +93,48 @@ class _Check:
     def form(self, kind: str) -> _Form | None:
         if kind not in self.forms:
             found = self.defs.get(kind)
-            self.forms[kind] = None if found is None else _Form(
-                {wire.name: wire for wire in found.wires} | {knob.name: knob for knob in found.knobs},
-                tuple(wire.name for wire in found.wires if not wire.optional),
-                {one.name: one.type for one in found.outputs},
-            )  # fmt: skip
+            self.forms[kind] = None if found is None else _Form.of(found)
         return self.forms[kind]
 
     def step(self, id: str, step: Step) -> None:
-        if id == OUTER:
-            self.problems.append(Problem("bad-id", "graph", "a step's id is empty.", "Give it one."))
         form = self.form(step.kind)
         if form is None:
             self.unknown_kind(id, step.kind)
-        given = step.inputs
-        for name, value in given.items():
-            if value is None:
-                continue
-            wanted = form.inputs.get(name) if form else None
-            if form and wanted is None:
-                what = f"{step.kind} has no input called {name!r}."
-                self.wrong("unknown-input", id, name, what, self.suggest(name, form.inputs, "Remove it."))
-            elif type(value) is Join:
-                self.join(id, name, wanted, value)
-            elif type(value) is list and any(type(one) is Join for one in value):
-                self.several(id, name, wanted, value)
-            elif wanted is not None:
-                self.value(id, name, wanted, value)
-        for name in form.required if form else ():
-            if given.get(name) is None:
-                kind = self.type_wanted(step.kind, name)
-                self.wrong(
-                    "missing-wire",
-                    id,
-                    name,
-                    f"needs {kind}, and nothing is joined to it.",
-                    f"Join an output of type {kind} to it.",
-                )
-        self.passed.add(id)
+            for name, value in step.inputs.items():
+                self.input(id, step, None, name, value)
+        else:
+            takes, plain, passed = form.takes, form.plain, self.passed
+            for name, value in step.inputs.items():
+                if type(value) is Join:
+                    source = passed.get(value[0])
+                    if source is not None and source.outputs.get(value[1], "") == takes.get(name):
+                        continue
+                elif name in plain:
+                    cls, least, most = plain[name]
+                    if type(value) is cls and least <= value <= most:  # type: ignore[operator]
+                        continue
+                self.input(id, step, form, name, value)
+            for name in form.required:
+                if step.inputs.get(name) is None:
+                    kind = form.inputs[name].type
+                    fix = f"Join an output of type {kind} to it."
+                    self.wrong("missing-wire", id, name, f"needs {kind}, and nothing is joined to it.", fix)
+        self.passed[id] = form
 
-    def type_wanted(self, kind: str, name: str) -> str:
-        form = self.form(kind)
-        wanted = form.inputs[name] if form else None
-        return wanted.type if wanted is not None else ""
+    def input(self, id: str, step: Step, form: _Form | None, name: str, value: Any) -> None:
+        """One input that is not obviously right."""
+        if value is None:
+            return
+        wanted = form.inputs.get(name) if form else None
+        if form and wanted is None:
+            what = f"{step.kind} has no input called {name!r}."
+            self.wrong("unknown-input", id, name, what, self.suggest(name, form.inputs, "Remove it."))
+        elif type(value) is Join:
+            self.join(id, name, wanted, value)
+        elif type(value) is list and any(type(one) is Join for one in value):
+            self.several(id, name, wanted, value)
+        elif wanted is not None:
+            self.value(id, name, wanted, value)
 
     def join(self, id: str, name: str, wanted: Wire | KnobDef | None, join: Join) -> None:
         given = self.type_given(id, name, join)
@@ -199,6 +222,8 @@ class _Check:
 
     def targets(self, expanding: bool) -> None:
         steps = self.graph.steps
+        if OUTER in steps:
+            self.problems.append(Problem("bad-id", "graph", "a step's id is empty.", "Give it one."))
         for id in self.graph.targets:
             if id not in steps:
                 what = f"{id!r} is wanted, and there is no such step."
