@@ -67,6 +67,7 @@ class Residency:
         self._held: dict[str, _Held] = {}
         self._demoted: dict[str, Plan] = {}  # what an out-of-memory has put under a later plan than the first
         self._may_retry = False
+        self._when_it_ran_out = ""
         self._clock = itertools.count()
         self._lock = threading.RLock()  # a recipe may use another while it loads
 
@@ -83,6 +84,7 @@ class Residency:
         except BaseException as error:
             if is_out_of_memory(error):
                 with self._lock:
+                    self._when_it_ran_out = self._standing()
                     self._demote(held)
             raise
         finally:
@@ -113,9 +115,11 @@ class Residency:
             gc.collect()
 
     def explain(self, error: BaseException, place: str) -> Problem:
-        """The Problem of an out-of-memory that `recover` could not mend."""
+        """The Problem of an out-of-memory in a step, with who held what when it happened. Ask before `recover`."""
         with self._lock:
-            return self._problem(place, f"memory ran out on {self.device}: {str(error).strip().partition(chr(10))[0]}")
+            standing, self._when_it_ran_out = self._when_it_ran_out or self._standing(), ""
+            said = str(error).strip().partition("\n")[0] or type(error).__name__
+            return self._problem(place, f"memory ran out: {said}", standing)
 
     def report(self) -> dict[str, Any]:
         """What is in memory now, as plain data; the last used first."""
@@ -180,7 +184,7 @@ class Residency:
                 held.users = 0
                 return held
             self.evict()
-        raise Refused(self._problem(recipe.title, reason))
+        raise Refused(self._problem(recipe.title, reason, self._standing()))
 
     def _return_to_device(self, held: _Held) -> bool:
         """Bring a parked model back; False if there is no room, and it is then closed."""
@@ -257,18 +261,21 @@ class Residency:
     def _host_bytes(self) -> int:
         return 0 if self._one_memory else sum(held.host_bytes for held in self._held.values())
 
-    def _problem(self, place: str, reason: str) -> Problem:
+    def _standing(self) -> str:
+        """What is free and who holds the rest, in words."""
         free = max(0, self._device_budget - self._device_bytes())
         holders = [
             f"{held.title} {size(held.device_bytes)}{' in use' if held.users else ''}"
             for held in sorted(self._held.values(), key=lambda held: -held.device_bytes)
             if held.device_bytes
         ]
-        what = f"{reason}; {size(free)} of {size(self._device_budget)} are free on {self.device}"
-        what += f"; held by {', '.join(holders)}." if holders else "; no other model holds any."
+        standing = f"{size(free)} of {size(self._device_budget)} for models are free on {self.device}"
+        return standing + (f"; held by {', '.join(holders)}" if holders else "; no other model holds any")
+
+    def _problem(self, place: str, reason: str, standing: str) -> Problem:
         setting = "host_memory" if self._one_memory else "gpu_memory"
         fix = f"Use a smaller or quantized model or a smaller picture, or allow more with the setting {setting}."
-        return Problem("out-of-memory", place, what, fix)
+        return Problem("out-of-memory", place, f"{reason}; {standing}.", fix)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -164,7 +164,7 @@ def test_when_the_last_plan_fails_as_well_the_problem_has_the_numbers() -> None:
         pass
     (problem,) = refused.value.problems
     assert (problem.code, problem.place) == ("out-of-memory", "Flux")
-    for number in ("needs 1.9 GB", "2.0 GB of 6.0 GB are free", "VAE 4.0 GB in use"):
+    for number in ("needs 1.9 GB", "2.0 GB of 6.0 GB for models are free", "VAE 4.0 GB in use"):
         assert number in problem.what
     assert "gpu_memory" in problem.fix
     assert large.loads == ["resident", "offload"], "retried once, not more"
@@ -176,7 +176,7 @@ def test_on_the_cpu_there_is_one_memory_and_what_leaves_is_gone() -> None:
     a, b = Bytes("a", 60, device), Bytes("b", 60, device)
     use(residency, a, b)
     assert device.taken["cpu"] == 60
-    with pytest.raises(Refused, match="needs 200 B; 40 B of 100 B are free on cpu"):
+    with pytest.raises(Refused, match="needs 200 B; 40 B of 100 B for models are free on cpu"):
         use(residency, Bytes("c", 200, device))
 
 
@@ -205,6 +205,7 @@ def test_out_of_memory_in_a_step_is_worth_one_more_try_under_the_next_plan() -> 
     assert not residency.recover(second.value), "nothing is left that could"
     assert not residency.recover(ValueError("no memory error"))
     problem = residency.explain(second.value, "sample")
+    assert "held by model 6 B in use" in problem.what, "the numbers are of when it happened"
     assert problem.place == "sample" and "Tried to allocate 1000 bytes" in problem.what and "More" not in problem.what
 
 
