@@ -17,14 +17,10 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeli
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
 
-from nodes.models.encoders import clip, t5
-from nodes.models.encoders.keys import rename as encoder_rename
-from nodes.models.encoders.tokenizer import load_tokenizer
 from nodes.models.family import find
 from nodes.models.flux1.text import TextEncoder
-from nodes.models.load import load_autoencoder, load_transformer
+from nodes.models.load import load_autoencoder, load_text_encoder, load_transformer
 from nodes.models.sampling.schedule import Schedule
-from nodes.models.weights.fill import fill
 
 WORDS = (
     "an astronaut hatches from egg on the moon oil painting of two sailing boats warm palette blurry low quality "
@@ -142,10 +138,6 @@ def pair(folder: Path, seed: int, guidance: bool, vary: bool = False) -> Pair:
 def ours(folder: Path) -> tuple[Any, TextEncoder, Any]:
     """Our transformer, text encoder and autoencoder from a pipeline folder, in float32."""
     found = find(folder)
-    parts = found.parts
-    encoders = clip.build(parts["clip"].config), t5.build(parts["t5"].config)
-    for model, name in zip(encoders, ("clip", "t5"), strict=True):
-        fill(model, parts[name].header, encoder_rename(parts[name]), torch.float32, "cpu")
-    loaded = [load_tokenizer(kind, parts[kind].tokenizer) for kind in ("clip", "t5")]
-    vae = load_autoencoder(parts["vae"], torch.float32)
-    return load_transformer(found, torch.float32), TextEncoder(*encoders, *loaded), vae
+    encoders = {kind: found.parts[kind] for kind in ("clip", "t5")}
+    text = load_text_encoder(found.family, encoders, torch.float32)
+    return load_transformer(found, torch.float32), text, load_autoencoder(found.parts["vae"], torch.float32)

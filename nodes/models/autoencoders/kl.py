@@ -219,8 +219,8 @@ class Autoencoder(nn.Module):
     def encode_tiled(
         self, x: Tensor, tile: int = 0, overlap: float = 0.25, done: Done | None = None
     ) -> tuple[Tensor, Tensor]:
-        """As `encode`, in tiles of `tile` pixels, a multiple of the factor (0: what the model was trained on)."""
-        size = tile or self.config.sample_size
+        """As `encode`, in tiles of about `tile` pixels (0: what the model was trained on): memory of one tile."""
+        size = max(1, (tile or self.config.sample_size) // self.config.factor) * self.config.factor
         mean, logvar = tiled(self.moments, x, size, size // self.config.factor, overlap, done).chunk(2, dim=1)
         return mean, logvar.clamp(-30.0, 20.0)
 

@@ -20,11 +20,12 @@ def tiled(
 ) -> Tensor:
     """`run` over tiles of x (B, C, H, W), joined: (B, C', H·s, W·s) with s = size_out / size.
 
-    size, size_out   side of a tile before and after `run`
+    size, size_out   side of a tile before and after `run`; one is a multiple of the other
     overlap          share of a tile that also lies in the next one, 0…½; blended by a straight ramp, rows first
     """
-    stride, blend = max(1, int(size * (1 - overlap))), int(size_out * overlap)
-    keep = size_out - blend
+    shrink = max(1, size // size_out)
+    stride = max(1, int(size * (1 - overlap)) // shrink) * shrink
+    keep = stride * size_out // size
     tops, lefts = range(0, x.shape[2], stride), range(0, x.shape[3], stride)
     above: list[Tensor] = []
     rows = []
@@ -33,9 +34,9 @@ def tiled(
         for left in lefts:
             tile = run(x[:, :, top : top + size, left : left + size])
             if above:
-                _ramp(above[len(row)], tile, blend, 2)
+                _ramp(above[len(row)], tile, size_out - keep, 2)
             if row:
-                _ramp(row[-1], tile, blend, 3)
+                _ramp(row[-1], tile, size_out - keep, 3)
             row.append(tile)
             if done is not None:
                 done(len(rows) * len(lefts) + len(row), len(tops) * len(lefts))
