@@ -62,7 +62,7 @@ def fitted(x: Tensor, width: int, height: int, method: Method, fit: Fit) -> Tens
 
 def blurred(x: Tensor, radius: float) -> Tensor:
     """(B, C, H, W) under a Gaussian of standard deviation `radius` pixels; the edge pixels continue outside."""
-    if radius <= 0:
+    if radius < 0.05:
         return x
     reach = max(1, math.ceil(radius * 3))
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=x.dtype) / radius) ** 2)

@@ -98,7 +98,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_bench(models: Path) -> Callable[[Path], Bench]:
     def make(home: Path) -> Bench:
         settings = Settings(data_dir=home, model_dirs=(models,), custom_nodes_dirs=(), device="cpu", threads=1)
