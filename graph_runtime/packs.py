@@ -160,6 +160,16 @@ def builtin_hook(settings: Settings, name: str) -> Callable[..., Any] | None:
     return None
 
 
+def builtin_file(settings: Settings, kind: str, name: str) -> Path | None:
+    """A file that a module in the settings says comes with it, without importing any node."""
+    for module in settings.packs:
+        pack = importlib.import_module(module)
+        path = getattr(pack, "FILES", {}).get(kind, {}).get(name)
+        if path is not None:
+            return Path(pack.__file__ or ".").parent / str(path)
+    return None
+
+
 def _resolve(target: str) -> Callable[..., Any]:
     module, _, name = target.partition(":")
     found: Callable[..., Any] = getattr(importlib.import_module(module), name)

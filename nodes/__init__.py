@@ -29,5 +29,10 @@ HOOKS = {
     "machine": "nodes.machine:machine",
     "tensors": "nodes.machine:TensorFile",
     "read_workflow": "nodes.picture:read_workflow",
+    "starter": "nodes.workflows:starter",
+    "inspect": "nodes.models.family:inspect",
 }
-FILES = {"checkpoint": {"starter/flux1": "models/starter/flux1"}}
+FILES = {
+    "checkpoint": {"starter/flux1": "models/starter/flux1"},
+    "workflow": {"starter": "workflows/starter.json"},
+}

@@ -1,0 +1,172 @@
+"""The command line: arguments only. Here long-lived things are made and handed down; the rest is done elsewhere.
+
+Exit codes: 0 done, 1 the run failed or something was found wrong, 2 what was given cannot be used, 130 cancelled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from graph_runtime import oneshot, terminal
+from graph_runtime.doctor import examine
+from graph_runtime.packs import builtin_hook
+from graph_runtime.problem import Problem, Refused
+from graph_runtime.settings import Settings, read_settings
+from graph_runtime.worker import program_version, read_defs, read_problems
+from graph_runtime.workers.process import ProcessWorker
+
+DONE, FAILED, UNUSABLE, CANCELLED = 0, 1, 2, 130
+ENDINGS = {"succeeded": DONE, "failed": FAILED, "cancelled": CANCELLED}
+FLAGS = ("data_dir", "device", "dtype", "gpu_memory", "host_memory", "threads")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments ask for; the exit code."""
+    asked = parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace, Settings], int] = asked.command
+    try:
+        return command(asked, settings_of(asked))
+    except Refused as refused:
+        if getattr(asked, "json", False):
+            answer = {"status": "refused", "files": [], "steps": []}
+            show_json({**answer, "problems": [problem.as_json() for problem in refused.problems]})
+        terminal.say_problems(refused.problems)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        return CANCELLED
+    except BrokenPipeError:  # whoever read the output has seen enough
+        sys.stderr.close()
+        return DONE
+
+
+def parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    settings = common.add_argument_group("settings", "also as LATENTLOOM_… in the environment and in the settings file")
+    settings.add_argument("--config", type=Path, metavar="FILE", help="settings file to read (TOML)")
+    for name in FLAGS:
+        field = Settings.model_fields[name]
+        settings.add_argument("--" + name.replace("_", "-"), metavar=name.upper(), help=field.description)
+    common.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+    top = argparse.ArgumentParser("latentloom", description="Run node graphs of flow-matching image models.")
+    top.add_argument("--version", action="version", version=f"latentloom {program_version()}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace, Settings], int], help: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=help, description=help, parents=[common], allow_abbrev=False)
+        one.set_defaults(command=command)
+        return one
+
+    run = add("run", run_workflow, "Run a workflow; without a file the one that comes with the program.")
+    run.add_argument("workflow", nargs="?", type=Path, metavar="WORKFLOW", help="JSON, or a picture saved with one")
+    run.add_argument("--set", action="append", default=[], metavar="STEP.KNOB=VALUE", help="change a knob; repeatable")
+    run.add_argument("--prompt", metavar="TEXT", help="change the first prompt in it")
+    run.add_argument("--seed", type=int, metavar="N", help="change every seed in it")
+    run.add_argument("--out", type=Path, metavar="DIR", help="write finished files there")
+    add("nodes", list_nodes, "List every node there is.")
+    inspect = add("inspect", inspect_checkpoint, "Tell what a checkpoint is, from its headers.")
+    inspect.add_argument("path", type=Path, metavar="FILE_OR_FOLDER")
+    add("doctor", run_doctor, "Look whether everything is there that is needed.")
+    return top
+
+
+def settings_of(asked: argparse.Namespace) -> Settings:
+    flags: dict[str, Any] = {name: getattr(asked, name) for name in FLAGS}
+    if asked.command is run_workflow:
+        # Who types a command may name any file; a relative one is meant from where they are.
+        flags |= {"allow_absolute_paths": True, "output_dir": asked.out}
+    return read_settings(flags, asked.config)
+
+
+def run_workflow(asked: argparse.Namespace, settings: Settings) -> int:
+    """`latentloom run`: the paths of the files it wrote, one on each line."""
+    changes = oneshot.Changes(tuple(map(pair, asked.set)), asked.prompt, asked.seed)
+    path = asked.workflow or oneshot.starter(settings)
+    source = oneshot.read_source(path, settings)
+    worker = ProcessWorker(settings)
+    try:
+        hello = worker.hello()
+        try:
+            prepared = oneshot.prepare(source, read_defs(hello), changes, str(path))
+        except Refused:
+            terminal.say_problems(read_problems(hello))  # a node may be unknown because its pack failed
+            raise
+        titles = {id: step.title or id for id, step in prepared.document.steps.items()}
+        pressed: list[bool] = []
+
+        def interrupted() -> bool:
+            terminal.say("Stopping now." if pressed else "Stopping; press Ctrl-C again to end it at once.")
+            pressed.append(True)
+            return len(pressed) > 1
+
+        with terminal.Watch(titles, quiet=asked.json) as watch:
+            report = oneshot.run(worker, prepared, watch, interrupted)
+    finally:
+        worker.close()
+    if asked.json:
+        show_json(report.as_json())
+    else:
+        for wrote in report.files:
+            for file in wrote.paths:
+                terminal.out(file)
+    terminal.say_problems(report.problems)
+    return ENDINGS[report.status]
+
+
+def list_nodes(asked: argparse.Namespace, settings: Settings) -> int:
+    worker = ProcessWorker(settings)
+    try:
+        hello = worker.hello()
+    finally:
+        worker.close()
+    if asked.json:
+        show_json({name: hello[name] for name in ("packs", "nodes", "sockets")})
+    else:
+        terminal.show_nodes(hello)
+    terminal.say_problems(read_problems(hello))
+    return DONE
+
+
+def inspect_checkpoint(asked: argparse.Namespace, settings: Settings) -> int:
+    look = builtin_hook(settings, "inspect")
+    if look is None:
+        raise Refused(Problem("no-inspect", str(asked.path), "no pack here knows checkpoints.", "Set packs to nodes."))
+    if not asked.path.exists():
+        raise Refused(Problem("no-file", str(asked.path), "there is no such file or folder.", "Correct the path."))
+    facts = look(asked.path)
+    if asked.json:
+        show_json(facts)
+    else:
+        terminal.show_checkpoint(facts)
+    return DONE
+
+
+def run_doctor(asked: argparse.Namespace, settings: Settings) -> int:
+    worker = ProcessWorker(settings)
+    try:
+        findings = examine(settings, worker)
+    finally:
+        worker.close()
+    if asked.json:
+        show_json({"findings": [one.as_json() for one in findings]})
+    else:
+        terminal.show_findings(findings)
+    return FAILED if any(one.state == "failed" for one in findings) else DONE
+
+
+def pair(text: str) -> tuple[str, str]:
+    """ "step.knob=value" as its two sides."""
+    place, equals, value = text.partition("=")
+    if not equals or "." not in place:
+        fix = "Write e.g. --set paint.steps=8."
+        raise Refused(Problem("bad-set", f"--set {text}", "this is not step.knob=value.", fix))
+    return place, value
+
+
+def show_json(data: object) -> None:
+    print(json.dumps(data, indent=2, ensure_ascii=False))
