@@ -22,7 +22,7 @@ from graph_runtime.problem import Problem, Refused
 from nodes.models.flux1.config import Config
 from nodes.models.layers.attention import attend, heads_of
 from nodes.models.layers.embed import Embed, sinusoid
-from nodes.models.layers.modulation import Modulate, modulated, parts_of
+from nodes.models.layers.modulation import Modulate, gated, modulated, parts_of
 from nodes.models.layers.norm import QKNorm
 from nodes.models.layers.rope import rope_table, rotate
 from nodes.models.sampling.solvers import Velocity
@@ -70,7 +70,7 @@ class DoubleBlock(nn.Module):
 
     img     (B, N, D),  img_mod (B, 6·D)
     txt     (B, L, D),  txt_mod (B, 6·D)
-    angles  (2, L+N, d/2)   cosines and sines, text first
+    angles  (L+N, d/2)      cosine and sine of each position as one complex number, text first
     →       img, txt
 
     For each stream s:  s ← s + gate₁ · W_o attention(…),  then  s ← s + gate₂ · mlp(norm(s)(1 + scale₂) + shift₂),
@@ -98,10 +98,10 @@ class DoubleBlock(nn.Module):
         mixed = attend(rotate(q, angles), rotate(k, angles), v)
         txt_mixed, img_mixed = mixed.split((txt.shape[1], img.shape[1]), dim=1)
 
-        img = img + img_gate1 * self.img_attn.proj(img_mixed)
-        img = img + img_gate2 * self.img_mlp(modulated(img, img_shift2, img_scale2))
-        txt = txt + txt_gate1 * self.txt_attn.proj(txt_mixed)
-        txt = txt + txt_gate2 * self.txt_mlp(modulated(txt, txt_shift2, txt_scale2))
+        img = gated(img, img_gate1, self.img_attn.proj(img_mixed))
+        img = gated(img, img_gate2, self.img_mlp(modulated(img, img_shift2, img_scale2)))
+        txt = gated(txt, txt_gate1, self.txt_attn.proj(txt_mixed))
+        txt = gated(txt, txt_gate2, self.txt_mlp(modulated(txt, txt_shift2, txt_scale2)))
         return img, finite(txt)
 
 
@@ -110,7 +110,7 @@ class SingleBlock(nn.Module):
 
     x       (B, L, D)      tokens, text first, then image
     mod     (B, 3·D)       shift, scale, gate
-    angles  (2, L, d/2)
+    angles  (L, d/2)
     →       (B, L, D)
 
     y = x + gate · W₂ [ attention(q, k, v) ; gelu(m) ],   [q k v m] = W₁ (norm(x)(1 + scale) + shift)
@@ -133,7 +133,7 @@ class SingleBlock(nn.Module):
         q, k, v = heads_of(qkv, self.heads)
         q, k = self.norm(q, k)
         mixed = attend(rotate(q, angles), rotate(k, angles), v)
-        return finite(x + gate * self.linear2(torch.cat((mixed, F.gelu(m, approximate="tanh")), dim=-1)))
+        return finite(gated(x, gate, self.linear2(torch.cat((mixed, F.gelu(m, approximate="tanh")), dim=-1))))
 
 
 class FinalLayer(nn.Module):
@@ -202,7 +202,7 @@ class Transformer(nn.Module):
         )
 
     def angles(self, img_ids: Tensor, txt_ids: Tensor) -> Tensor:
-        """Positions (N, 3) and (L, 3) → cosines and sines (2, L+N, d/2), text first."""
+        """Positions (N, 3) and (L, 3) → cosines and sines (L+N, d/2), complex, text first."""
         return rope_table(torch.cat((txt_ids, img_ids)), self.config.axes, self.config.theta)
 
     def forward(self, img: Tensor, txt: Tensor, modulation: Modulation, angles: Tensor) -> Tensor:
@@ -211,7 +211,7 @@ class Transformer(nn.Module):
         img         (B, N, C_in)   packed latents
         txt         (B, L, D)      text features, already through `txt_in`
         modulation                 of this step, leading axis B
-        angles      (2, L+N, d/2)  from `angles`
+        angles      (L+N, d/2)     from `angles`
         →           (B, N, C_out)
         """
         x = self.img_in(img)

@@ -1,5 +1,9 @@
-"""Adaptive modulation: shift, scale and gate read from a vector. Peebles & Xie 2022, arXiv:2212.09748 §3.2."""
+"""Adaptive modulation: shift, scale and gate read from a vector. Peebles & Xie 2022, arXiv:2212.09748 §3.2.
 
+Written so that each formula is one pass over the tokens where torch has a kernel for it.
+"""
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,8 +22,15 @@ class Modulate(nn.Module):
 
 
 def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """norm(x) · (1 + scale) + shift; x (B, L, D), shift and scale (B, 1, D)."""
-    return plain_norm(x) * (1 + scale) + shift
+    """norm(x) · (1 + scale) + shift; x (B, L, D), shift and scale (B, 1, D), or (1, 1, D) for the whole batch."""
+    if len(scale) == 1:  # then they are weights of the norm itself
+        return plain_norm(x, 1 + scale.flatten(), shift.flatten())
+    return torch.addcmul(shift, plain_norm(x), 1 + scale)
+
+
+def gated(x: Tensor, gate: Tensor, change: Tensor) -> Tensor:
+    """x + gate · change; x and change (B, L, D), gate (B or 1, 1, D)."""
+    return torch.addcmul(x, gate, change)
 
 
 def parts_of(modulation: Tensor, parts: int) -> tuple[Tensor, ...]:

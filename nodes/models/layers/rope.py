@@ -11,11 +11,11 @@ from torch import Tensor
 
 
 def rope_table(ids: Tensor, axes: Sequence[int], theta: float) -> Tensor:
-    """The cosines and sines of every position, made once and used by all blocks of all steps.
+    """The turn of every pair at every position, made once and used by all blocks of all steps.
 
     ids     (L, A)         position of each token on each axis
     axes    A even widths  how many features each axis turns; their sum is the head width d
-    →       (2, L, d/2)    cosine and sine, float32; angle of pair j on an axis of width w = id · θ^(−2j/w)
+    →       (L, d/2)       cos + i·sin, complex64; angle of pair j on an axis of width w = id · θ^(−2j/w)
 
     The angles are float64 (float32 on mps, which has no float64): float32 angles move the output by 2e-7.
     """
@@ -27,17 +27,15 @@ def rope_table(ids: Tensor, axes: Sequence[int], theta: float) -> Tensor:
         ],
         dim=-1,
     )
-    return torch.stack((angles.cos(), angles.sin())).float()
+    return torch.complex(angles.cos().float(), angles.sin().float())
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Turn each adjacent pair (x₀, x₁) by its angle: (x₀ cos − x₁ sin, x₁ cos + x₀ sin), in float32.
+    """Turn each adjacent pair (x₀, x₁) by its angle: (x₀ + i·x₁)(cos + i·sin), in float32.
 
     x       (B, heads, L, d)
-    table   (2, L, d/2)      from `rope_table`
+    table   (L, d/2)         from `rope_table`
     →       (B, heads, L, d) in the dtype of x
     """
-    cos, sin = table
-    first, second = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    turned = torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-1)
-    return turned.flatten(-2).to(x.dtype)
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * table).flatten(-2).to(x.dtype)
