@@ -194,4 +194,6 @@ def recommended(path: Path, usual: Any) -> Any:
         names |= {"max_sequence_length": "text_length"}
         numbers = {ours: config[name] for name, ours in names.items() if type(config.get(name)) in (int, float)}
         changes |= {name: type(getattr(usual, name))(value) for name, value in numbers.items()}
+        if type(config.get("shift")) in (int, float):
+            changes["schedule"] = dataclasses.replace(usual.schedule, shift=float(config["shift"]), dynamic=False)
     return dataclasses.replace(usual, **changes)

@@ -62,12 +62,12 @@ def _stamp(path: Path) -> str:
 
 
 def dtype_for(part: Part, device: str, wanted: str) -> str:
-    """What to compute in when nobody says: float32 if small, and stored so or run by a CPU; else bfloat16."""
+    """What to compute in when nobody says: float32 for what is small, unless a GPU runs what is stored in bfloat16."""
     if wanted != "auto":
         return wanted
     stored = {info.dtype for info in part.header.tensors.values()}
     small = part.header.parameters * 4 <= SMALL
-    return "float32" if small and (device == "cpu" or "F32" in stored) else "bfloat16"
+    return "float32" if small and (device == "cpu" or "BF16" not in stored) else "bfloat16"
 
 
 def bytes_in(part: Part, dtype: str) -> int:

@@ -81,7 +81,7 @@ def sample(
             away = speak(net, negative.tensors, shape, asked, strength)
             velocity = guided.cfg(velocity, away, scale)
         if latent.mask is not None:
-            held = (t.to(ctx.device) for t in (latent.samples, start, latent.mask[:, None]))
+            held = (t.to(ctx.device) for t in (latent.samples, latent.mask[:, None]))
             velocity = guided.masked(velocity, *held)
         for step in loop.sample(_stoppable(velocity, ctx), x.to(ctx.device), walk, method, seeds):
             watcher.saw(step)

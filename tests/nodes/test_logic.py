@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Bench
+from workbench import Bench
 
 J = {"value": {"join": ["", "value"]}, "index": {"join": ["", "index"]}, "a": {"join": ["", "a"]}}
 

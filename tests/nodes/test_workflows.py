@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SCHNELL, Bench
+from workbench import SCHNELL, Bench
 
 from graph_runtime.document import open_document
 

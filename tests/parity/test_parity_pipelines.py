@@ -35,7 +35,7 @@ def ours(
     guidance: float = 3.5,
     true_cfg: float = 1.0,
     strength: float = 1.0,
-    known: tuple[Tensor, Tensor, Tensor] | None = None,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """What a sampler node does, without the node: → latents (B, C, h, w)."""
     solver = SOLVERS["euler"]
@@ -45,8 +45,8 @@ def ours(
     if negative is not None:
         v = cfg(v, velocity(pair.net, negative, x.shape, asked, guidance), true_cfg)
     if known is not None:
-        latent, start, mask = known
-        v = masked(v, latent, start, mask)
+        latent, mask = known
+        v = masked(v, latent, mask)
     *_, last = sample(v, x, sigmas, solver)
     return last.x
 
@@ -188,7 +188,7 @@ def test_inpainting(dev: Pair, strength: float) -> None:
     sigmas = last_steps(dev.schedule.sigmas(5, 24), strength)
     where = latent_mask(torch.from_numpy(mask)[None] / 255, 12, 8)
     x = noised(known, start, sigmas[0])
-    latent = ours(dev, x, text, steps=5, strength=strength, known=(known, start, where))
+    latent = ours(dev, x, text, steps=5, strength=strength, known=(known, where))
     pipe = FluxInpaintPipeline(**dev.pipe.components)
     pipe.set_progress_bar_config(disable=True)
     arguments = {"image": photograph(), "mask_image": Image.fromarray(mask), "strength": strength}

@@ -26,18 +26,22 @@ def cfg(positive: Velocity, negative: Velocity, scale: float) -> Velocity:
     return positive if scale == 1.0 else guided
 
 
-def masked(velocity: Velocity, known: Tensor, noise: Tensor, mask: Tensor) -> Velocity:
+def masked(velocity: Velocity, known: Tensor, mask: Tensor) -> Velocity:
     """Paint where the mask is 1 and keep `known` where it is 0, for any solver.
 
-    known, noise   (B, C, h, w)        x must start from `noised(known, noise, sigmas[0])`
-    mask           (B or 1, 1, h, w)   0…1
+    known  (B, C, h, w)        x must start from `noised(known, noise, sigmas[0])`
+    mask   (B or 1, 1, h, w)   0…1
 
-    Where the latent is known, so is the slope of its straight line: v' = m · v + (1 − m) · (noise − known). For a mask
-    of zeros and ones this is x ← (1 − m)(σ'·noise + (1 − σ')·known) + m·x after every step, as diffusers'
-    FluxInpaintPipeline does it; in between, the known part counts by 1 − m to the end.
+    Where the latent is known, so is the slope that leads there: v' = m · v + (1 − m) · (x − known) / σ. On the straight
+    line from noise that is noise − known, so for a mask of zeros and ones this is
+    x ← (1 − m)(σ'·noise + (1 − σ')·known) + m·x after every step, as diffusers' FluxInpaintPipeline does it; off the
+    line, where a random solver puts x, it still leads to `known`. In between, the known part counts by 1 − m.
     """
-    slope = noise - known
-    return lambda x, sigma: torch.lerp(slope, velocity(x, sigma), mask.to(x.dtype))
+
+    def held(x: Tensor, sigma: float) -> Tensor:
+        return torch.lerp((x - known) / sigma, velocity(x, sigma), mask.to(x.dtype))
+
+    return held
 
 
 def latent_mask(mask: Tensor, height: int, width: int) -> Tensor:
