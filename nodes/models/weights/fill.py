@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from graph_runtime.problem import Problem, Refused
 from nodes.models.weights.decode import DTYPES, decode
 from nodes.models.weights.pieces import Piece, Source
-from nodes.models.weights.quantized import Scale, readable, separate
+from nodes.models.weights.quantized import INTEGERS, Scale, readable, separate
 from nodes.models.weights.tensor import Header, TensorInfo, bad_file, product, shown
 
-CHUNK = 8 << 20
+CHUNK = 1 << 18  # numbers that are converted at a time, in each of the readers
 READERS = 4
 LISTED = 5
 
@@ -98,7 +98,8 @@ def _check(
 def _misfit(name: str, like: Tensor, pieces: list[tuple[Piece, TensorInfo]], scales: Mapping[str, Scale]) -> list[str]:
     """What is wrong with these pieces as this parameter; at most one sentence."""
     for piece, info in pieces:
-        if not readable(info, scales):
+        fits = readable(info, scales) if like.is_floating_point() else info.dtype in (*INTEGERS, "BOOL")
+        if not fits:
             return [f"'{shown(piece.name)}' is stored as {info.dtype}, which is not read without a scale, or at all."]
         rows = _rows(info)[0] if info.elements else 0
         if piece.stop is not None and not 0 <= piece.start <= piece.stop <= rows:
@@ -152,7 +153,7 @@ def _read_piece(out: Tensor, piece: Piece, info: TensorInfo, scale: Scale | None
             _read_bytes(file, out.view(torch.uint8), info)
             return
         factor = _factor(scale, piece.start, rows).to(out.device) if scale else None
-        step = max(1, CHUNK // row_bytes)
+        step = max(1, CHUNK // row)
         scratch = torch.empty(min(step, rows) * row_bytes, dtype=torch.uint8)
         for first in range(0, rows, step):
             count = min(step, rows - first)

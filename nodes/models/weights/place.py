@@ -42,24 +42,19 @@ class Placed:
         self._host: dict[str, Tensor] = {}
 
     def move(self, to: str | torch.device) -> None:
-        """Bring every weight to a device. On an error, out of memory above all, they are all back where they were."""
+        """Bring every weight to a device. On an error, out of memory above all, the module stays as it was."""
         if self.value is None:
             raise RuntimeError("A closed model cannot move.")
-        held = {name: tensor.data for name, tensor in tensors(self.value).items()}
         target = torch.device(to)
-        try:
-            for name, tensor in tensors(self.value).items():
-                tensor.data = self._at(name, tensor.data, target)
-            if target.type == "cuda":
-                torch.cuda.synchronize(target)
-        except BaseException:
-            for name, tensor in tensors(self.value).items():
-                tensor.data = held[name]
-            raise
+        moved = [(names, self._at(names[0], tensor, target)) for names, tensor in _distinct(self.value)]
+        if target.type == "cuda":
+            torch.cuda.synchronize(target)
+        for names, tensor in moved:
+            _put(self.value, names, tensor)
 
     def _at(self, name: str, tensor: Tensor, target: torch.device) -> Tensor:
         if target.type == "cpu":
-            return self._host.pop(name, tensor).cpu() if not self.keep_host else self._host.get(name, tensor).cpu()
+            return self._host.get(name, tensor).cpu()
         if self.keep_host and tensor.device.type == "cpu":
             self._host[name] = tensor = tensor.pin_memory() if target.type == "cuda" else tensor
         return tensor.to(target, non_blocking=True)
@@ -76,13 +71,42 @@ def parked(module: nn.Module, names: Collection[str], at: str | torch.device = "
 
     For weights whose results are already computed, such as the modulation of all steps. Yields the bytes freed.
     """
-    chosen = frozenset(names)
-    moved = {name: p for name, p in module.named_parameters() if name in chosen and p.device != torch.device(at)}
-    homes = {name: p.device for name, p in moved.items()}
-    for p in moved.values():
-        p.data = p.data.to(at)
+    away = _take_away(module, frozenset(names), torch.device(at))
     try:
-        yield sum(p.numel() * p.element_size() for p in moved.values())
+        yield sum(tensor.numel() * tensor.element_size() for _, tensor, _ in away)
     finally:
-        for name, p in moved.items():
-            p.data = p.data.to(homes[name])
+        for all_names, tensor, home in away:
+            _put(module, all_names, tensor.to(home))
+
+
+def _take_away(
+    module: nn.Module, chosen: frozenset[str], to: torch.device
+) -> list[tuple[list[str], Tensor, torch.device]]:
+    """Move these parameters; their names, the moved tensor and where it was. Keeps nothing on the old device."""
+    away = []
+    for names, tensor in _distinct(module):
+        if tensor.device != to and not chosen.isdisjoint(names):
+            moved = tensor.to(to)
+            _put(module, names, moved)
+            away.append((names, moved, tensor.device))
+    return away
+
+
+def _distinct(module: nn.Module) -> list[tuple[list[str], Tensor]]:
+    """Each parameter and buffer once, with every name it has."""
+    named = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+    groups: dict[int, tuple[list[str], Tensor]] = {}
+    for name, tensor in named:
+        groups.setdefault(id(tensor), ([], tensor.data))[0].append(name)
+    return list(groups.values())
+
+
+def _put(module: nn.Module, names: list[str], tensor: Tensor) -> None:
+    """Put one tensor under all of its names."""
+    parameter = nn.Parameter(tensor, requires_grad=False) if tensor.is_floating_point() else None
+    for name in names:
+        owner, leaf = module.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2]
+        if leaf in owner._parameters:
+            owner._parameters[leaf] = parameter
+        else:
+            owner._buffers[leaf] = tensor

@@ -46,7 +46,7 @@ HOSTILE = {
     "size of a truth": safetensors(b'{"a":{"dtype":"F32","shape":[true],"data_offsets":[0,4]}}', bytes(4)),
     "size that wraps to zero": safetensors({"a": record("F32", [2**32, 2**32], 0, 0)}),
     "size that wraps to four bytes": safetensors({"a": record("F32", [2**63, 2, 1], 0, 4)}, bytes(4)),
-    "size of a million digits": safetensors(b'{"a":{"dtype":"F32","shape":[%s],"data_offsets":[0,4]}}' % (b"9" * 10**6)),
+    "a million digits": safetensors(b'{"a":{"dtype":"F32","shape":[%s],"data_offsets":[0,4]}}' % (b"9" * 10**6)),
     "nine dimensions": safetensors({"a": record("U8", [1] * 9, 0, 1)}, b"\0"),
     "bytes of another shape": safetensors({"a": record("F32", [2], 0, 4)}, bytes(4)),
     "half a byte": safetensors({"a": record("F4", [3], 0, 1)}, b"\0"),
@@ -100,8 +100,9 @@ def test_a_file_cut_short_says_what_was_wanted_and_what_came(tmp_path: Path) -> 
         b'{"__metadata__":{}}',
         b'{"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}',
         b'{ "a" : { "shape" : [ 1 ] , "data_offsets" : [ 0 , 4 ] , "dtype" : "F32" } }',
-        '{"__metadata__":{"é\\n":"{\\"a\\": [[[[1]]]]}"},"ü/\\u0041":{"dtype":"BF16","shape":[2,1],"data_offsets":[0,4]}}'.encode(),
-        b'{"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]},"z":{"dtype":"I64","shape":[0,9],"data_offsets":[4,4]}}',
+        '{"__metadata__":{"é\\n":"{\\"a\\": [[[[1]]]]}"},'.encode()
+        + b'"\xc3\xbc/\\u0041":{"dtype":"BF16","shape":[2,1],"data_offsets":[0,4]}}',
+        b'{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"z":{"dtype":"I64","shape":[0,9],"data_offsets":[4,4]}}',
     ],
 )
 def test_every_spelling_of_a_sound_header_is_read_as_the_library_reads_it(header: bytes, tmp_path: Path) -> None:
