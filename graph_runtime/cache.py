@@ -106,10 +106,13 @@ class Cache:
         self._remember(key, outputs, tuple(parents))
         return Hit(outputs, "disk")
 
-    def put(self, key: str, outputs: Outputs, seconds: float = 0.0, parents: Iterable[str] = ()) -> None:
-        """Keep a step's outputs, which took `seconds` to make from the answers of `parents`."""
+    def put(
+        self, key: str, outputs: Outputs, seconds: float = 0.0, parents: Iterable[str] = (), *, dear: bool = False
+    ) -> None:
+        """Keep a step's outputs, which took `seconds` to make from the answers of `parents`; on disk if that was long,
+        or if they are `dear` for another reason."""
         self._remember(key, outputs, tuple(parents))
-        if self.disk is not None and seconds >= self.min_seconds:
+        if self.disk is not None and (dear or seconds >= self.min_seconds):
             self.disk.put(key, outputs)
 
     def clear(self) -> None:

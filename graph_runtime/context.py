@@ -84,7 +84,7 @@ class Context:
     document      the workflow as it was given, to be embedded in what the node saves; None when there is none
     """
 
-    __slots__ = ("_cancelled", "_reporter", "_services", "document", "run", "step")
+    __slots__ = ("_cancelled", "_reporter", "_services", "document", "run", "step", "used_model")
 
     def __init__(
         self,
@@ -96,6 +96,7 @@ class Context:
         document: Mapping[str, Any] | None = None,
     ) -> None:
         self.run, self.step, self.document = run, step, document
+        self.used_model = False  # whether it has asked for one
         self._reporter, self._services, self._cancelled = reporter, services, cancelled
 
     @property
@@ -129,6 +130,7 @@ class Context:
 
     def use(self, recipe: Recipe) -> AbstractContextManager[Any]:
         """The model of this recipe, in memory and on the device for as long as the `with` block lasts."""
+        self.used_model = True
         return self._services.use(recipe)
 
     def find(self, kind: str, name: str) -> Path:

@@ -229,9 +229,8 @@ class Running:
         for name in node.lazy:
             given.setdefault(name, None)
         if node.context:
-            given[node.context] = Context(
-                self.run, task.label, self, self.executor.services, self.cancelled, self.document
-            )
+            context = Context(self.run, task.label, self, self.executor.services, self.cancelled, self.document)
+            given[node.context] = context
         recover = self.executor.recover
         try:
             return node.function(**given)
@@ -239,6 +238,8 @@ class Running:
             if recover is None or not recover(error, task.label, False):
                 raise
             _forget_frames(error)
+        finally:
+            task.dear = task.dear or (bool(node.context) and context.used_model)
         try:
             return node.function(**given)
         except (Exception, SystemExit) as error:
@@ -257,7 +258,8 @@ class Running:
         if task.state is not State.EXPANDED:
             task.made_from, task.volatile = self.origins(task)
         if not task.volatile:
-            self.cache.put(task.key, outputs, seconds, task.made_from)
+            # An output is kept in any case, so that an equal run in another process finds its whole answer there.
+            self.cache.put(task.key, outputs, seconds, task.made_from, dear=task.dear or task.node.output)
         peak = self.executor.peak_bytes() if self.executor.peak_bytes is not None else 0
         self.previews.drop(task.label)
         self.emit(Finished(self.run, task.label, seconds, peak, {name: summary(one) for name, one in outputs.items()}))

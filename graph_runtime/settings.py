@@ -68,10 +68,12 @@ class Settings(BaseModel):
 
     cache_memory: Bytes = Field(ByteSize(1 << 30), description="results kept in memory")
     cache_disk: Bytes = Field(ByteSize(10 << 30), description="results kept on disk; 0 turns that off")
-    cache_min_seconds: Seconds = Field(0.02, description="a result that took less is not worth keeping on disk")
+    cache_min_seconds: Seconds = Field(0.25, description="a result that took less is not worth keeping on disk")
 
     allow_absolute_paths: bool = Field(False, description="whether a workflow may name any file by its whole path")
 
+    preload: Several[str] = Field(("torch",), description="modules that a spare worker has imported already")
+    hang_seconds: Seconds = Field(120.0, description="without a sign of life, until a worker is killed; 0: never")
     start_seconds: Seconds = Field(180.0, description="how long a worker may take to be ready")
     cancel_grace: Seconds = Field(8.0, description="from Cancel until the worker is told to end")
     terminate_grace: Seconds = Field(2.0, description="from then until it is killed")

@@ -65,6 +65,7 @@ class Task:
     because    the task whose failure it is skipped for
     parts      what each call of its node gave: outputs, or an expansion under way; `mapped` if it was run over many
     made_from  the keys its outputs were made from
+    dear       it used a model, so making its outputs again may mean loading one
     """
 
     id: str
@@ -87,6 +88,7 @@ class Task:
     parts: Sequence[Any] = ()
     mapped: bool = False
     made_from: frozenset[str] = frozenset()
+    dear: bool = False
     began: float = 0.0
 
     @property

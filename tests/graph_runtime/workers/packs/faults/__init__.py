@@ -172,6 +172,13 @@ def once_out_of_memory(ctx: Context, *, always: bool = False) -> int:
         return len(Weights.loads)
 
 
+@node("faults/uses")
+def uses(ctx: Context, *, number: int = 1) -> int:
+    """Use a model, quickly."""
+    with ctx.use(Weights("clip", 10)):
+        return number
+
+
 class Weights:
     """A recipe of nothing, which counts its loads."""
 
