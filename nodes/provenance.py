@@ -37,11 +37,19 @@ def texts(document: Mapping[str, Any] | None, step: str, mode: Metadata, slot: S
     if mode == "none" or not document or not isinstance(document.get("steps"), Mapping):
         return {}
     clean = without_paths(document)
+    if not all(_is_step(step) for step in clean["steps"].values()):  # nobody has opened it: nobody can, later
+        return {}
     found = {"parameters": parameters(clean, step)}
     if mode == "full":
         found |= {OURS: _compact(clean), "prompt": _compact(comfy_prompt(clean, slot))}
         found["workflow"] = _compact(comfy_workflow(clean, slot))
     return {key: text for key, text in found.items() if text}
+
+
+def _is_step(step: Any) -> bool:
+    return isinstance(step, Mapping) and all(
+        isinstance(step.get(name, usual()), usual) for name, usual in (("kind", str), ("inputs", dict))
+    )
 
 
 def _compact(value: Any) -> str:
