@@ -33,7 +33,7 @@ class LatentColors:
 
 def fitted(latents: Tensor, pictures: Tensor) -> LatentColors:
     """The best matrix for latents (B, C, h, w), as sampled, and what they decode to, (B, 3, H, W) in −1…1."""
-    small = F.adaptive_avg_pool2d(pictures.float().cpu(), latents.shape[2:])
+    small = F.adaptive_avg_pool2d(pictures.float().cpu(), tuple(latents.shape[2:]))
     cells = latents.float().cpu().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
     with_one = torch.cat((cells, torch.ones(len(cells), 1)), dim=1).double()
     colors = small.permute(0, 2, 3, 1).reshape(-1, 3).double()

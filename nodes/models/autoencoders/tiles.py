@@ -28,7 +28,7 @@ def tiled(
     keep = stride * size_out // size
     tops, lefts = range(0, x.shape[2], stride), range(0, x.shape[3], stride)
     above: list[Tensor] = []
-    rows = []
+    rows: list[Tensor] = []
     for top in tops:
         row: list[Tensor] = []
         for left in lefts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ from nodes.models.sampling.noise import stream
 from nodes.models.sampling.solvers import Solver, Velocity
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Step:
     """Where the loop is after a step.
 
     index, total   1-based count of finished steps, and how many there will be
