@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from graph_runtime.packs import builtin_hook
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.settings import Settings, read_settings
 from graph_runtime.worker import program_version, read_defs, read_problems
+from graph_runtime.workers import WorkerHandle
 from graph_runtime.workers.process import ProcessWorker
 
 DONE, FAILED, UNUSABLE, CANCELLED = 0, 1, 2, 130
@@ -50,7 +52,8 @@ def parser() -> argparse.ArgumentParser:
     settings.add_argument("--config", type=Path, metavar="FILE", help="settings file to read (TOML)")
     for name in FLAGS:
         field = Settings.model_fields[name]
-        settings.add_argument("--" + name.replace("_", "-"), metavar=name.upper(), help=field.description)
+        spellings = ["--data-dir", "--data"] if name == "data_dir" else ["--" + name.replace("_", "-")]
+        settings.add_argument(*spellings, metavar=name.upper(), help=field.description)
     common.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
     top = argparse.ArgumentParser("latentloom", description="Run node graphs of flow-matching image models.")
@@ -68,6 +71,20 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--prompt", metavar="TEXT", help="change the first prompt in it")
     run.add_argument("--seed", type=int, metavar="N", help="change every seed in it")
     run.add_argument("--out", type=Path, metavar="DIR", help="write finished files there")
+    run.add_argument("--server", metavar="URL", help="let a server run it; files are brought to --out if given")
+    run.add_argument("--token", metavar="TOKEN", help="of that server; read from the data folder if not given")
+    serve = add("serve", run_server, "Start the server: a queue, and an editor in the browser.")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    serve.add_argument("--port", type=int, default=8188, metavar="N", help="port to listen on; 0 takes a free one")
+    serve.add_argument("--name", action="append", default=[], metavar="NAME", help="a further name of this server")
+    serve.add_argument("--no-open", action="store_true", help="do not open a browser")
+    serve.add_argument("--trust-loopback", action="store_true", help="ask callers on this machine for no token")
+    serve.add_argument("--insecure-lan", action="store_true", help="listen beyond this machine without TLS")
+    serve.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate, PEM")
+    serve.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, PEM, if it is in another file")
+    serve.add_argument("--log-json", action="store_true", help="write the log as JSON, one object on each line")
+    open_ = add("open", open_editor, "Open the editor of a server that runs on this machine.")
+    open_.add_argument("--server", default="http://127.0.0.1:8188", metavar="URL")
     add("nodes", list_nodes, "List every node there is.")
     inspect = add("inspect", inspect_checkpoint, "Tell what a checkpoint is, from its headers.")
     inspect.add_argument("path", type=Path, metavar="FILE_OR_FOLDER")
@@ -88,7 +105,7 @@ def run_workflow(asked: argparse.Namespace, settings: Settings) -> int:
     changes = oneshot.Changes(tuple(map(pair, asked.set)), asked.prompt, asked.seed)
     path = asked.workflow or oneshot.starter(settings)
     source = oneshot.read_source(path, settings)
-    worker = ProcessWorker(settings)
+    worker: WorkerHandle = ProcessWorker(settings) if not asked.server else server_worker(asked, settings)
     try:
         hello = worker.hello()
         try:
@@ -96,6 +113,7 @@ def run_workflow(asked: argparse.Namespace, settings: Settings) -> int:
         except Refused:
             terminal.say_problems(read_problems(hello))  # a node may be unknown because its pack failed
             raise
+        terminal.say_problems(prepared.problems)
         titles = {id: step.title or id for id, step in prepared.document.steps.items()}
         pressed: list[bool] = []
 
@@ -116,6 +134,48 @@ def run_workflow(asked: argparse.Namespace, settings: Settings) -> int:
                 terminal.out(file)
     terminal.say_problems(report.problems)
     return ENDINGS[report.status]
+
+
+def server_worker(asked: argparse.Namespace, settings: Settings) -> WorkerHandle:
+    from graph_runtime.client import Client, ServerWorker  # its libraries take a moment, and only servers need them
+
+    return ServerWorker(Client(asked.server, asked.token or token_of(settings), patience=30.0), asked.out)
+
+
+def token_of(settings: Settings) -> str:
+    """The token in the data folder; "" if no server has ever been there."""
+    path = settings.data_dir / "token"
+    return path.read_text("ascii").strip() if path.is_file() else ""
+
+
+def run_server(asked: argparse.Namespace, settings: Settings) -> int:
+    """`latentloom serve`: until it is told to end."""
+    from graph_runtime.server.logs import make_log
+    from graph_runtime.server.options import ServerOptions
+    from graph_runtime.server.serve import serve
+
+    options = ServerOptions(
+        host=asked.host,
+        port=asked.port,
+        names=tuple(asked.name),
+        trust_loopback=asked.trust_loopback,
+        insecure_lan=asked.insecure_lan,
+        tls_cert=asked.tls_cert,
+        tls_key=asked.tls_key,
+        open_browser=not asked.no_open,
+    )
+    serve(settings, options, make_log(as_json=asked.log_json))
+    return DONE
+
+
+def open_editor(asked: argparse.Namespace, settings: Settings) -> int:
+    """`latentloom open`: a ticket for the browser."""
+    from graph_runtime.client import Client
+
+    url = Client(asked.server, token_of(settings)).ask("POST", "/api/tickets", {})["url"]
+    terminal.out(url)
+    webbrowser.open(url)
+    return DONE
 
 
 def list_nodes(asked: argparse.Namespace, settings: Settings) -> int:

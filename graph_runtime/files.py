@@ -120,6 +120,24 @@ class Files:
             self._identities[seen] = _content_hash(path, facts)
         return self._identities[seen]
 
+    def stage(self, write: Callable[[BinaryIO], None], kind: str = "output") -> Path:
+        """Write a file whole, flushed, and without a name yet, for somebody else to give it one. Raises as `save`."""
+        if kind not in self._outputs:
+            what = f"nothing is saved as {kind!r}."
+            raise Refused(Problem("bad-name", kind[:40], what, "Save as output, temp or input."))
+        folder = staging_of(self._outputs[kind])
+        staged = folder / uuid.uuid4().hex
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_through(staged, write)
+        except BaseException as error:
+            staged.unlink(missing_ok=True)
+            if not isinstance(error, OSError):
+                raise
+            what = f"it cannot be written in {folder}: {error.strerror or error}."
+            raise Refused(Problem("cannot-write", kind, what, "Make room, or choose another output folder.")) from None
+        return staged
+
     def save(self, name: str, suffix: str, write: Callable[[BinaryIO], None], kind: str = "output") -> Path:
         """Write a file whole or not at all, as name_00001.png or the next free number. Never overwrites.
 
@@ -152,6 +170,11 @@ class Files:
         except OSError as error:
             what = f"it cannot be written in {root}: {error.strerror or error}."
             raise Refused(Problem("cannot-write", name, what, "Make room, or choose another output folder.")) from None
+
+
+def staging_of(root: Path) -> Path:
+    """Where in a folder files lie that are written but have no name yet, for those who give names."""
+    return root / STAGING / "runs"
 
 
 def unsafe(label: str) -> str:

@@ -30,6 +30,7 @@ from graph_runtime.events import Event, RunFinished, Wrote
 from graph_runtime.executor import Emit, Executor, RunResult
 from graph_runtime.files import Files
 from graph_runtime.graph import Graph
+from graph_runtime.model_shelf import ModelShelf
 from graph_runtime.node_def import NodeDef
 from graph_runtime.packs import Announce, Pack, hook, load_packs
 from graph_runtime.problem import Problem, Refused
@@ -39,6 +40,9 @@ from graph_runtime.sockets import socket_of
 from graph_runtime.values import Many, value_type
 
 PROTOCOL = 1
+
+# Port: gives a staged file its place; it is told the label, the suffix and the kind.
+NameFile = Callable[[Path, str, str, str], Path]
 
 
 class Machine(Protocol):
@@ -123,6 +127,7 @@ class WorkerServices:
     device: str
     residency: Residency
     files: Files
+    name_file: NameFile | None = None
 
     def use(self, recipe: Recipe) -> AbstractContextManager[Any]:
         return self.residency.use(recipe)
@@ -131,16 +136,25 @@ class WorkerServices:
         return self.files.find(kind, name)
 
     def save(self, run: str, name: str, suffix: str, write: Callable[[BinaryIO], None], kind: str) -> Path:
-        return self.files.save(name, suffix, write, kind)
+        if self.name_file is None:
+            return self.files.save(name, suffix, write, kind)
+        return self.name_file(self.files.stage(write, kind), name, suffix, kind)
 
 
 class Worker:
     """Runs graphs, one at a time."""
 
     def __init__(
-        self, settings: Settings, announce: Announce = lambda place: None, skip: Iterable[str] = ()
+        self,
+        settings: Settings,
+        announce: Announce = lambda place: None,
+        skip: Iterable[str] = (),
+        name_file: NameFile | None = None,
     ) -> None:
-        """Loads the packs; `announce` and `skip` as in `load_packs`. Raises Refused if the device is not there."""
+        """Loads the packs; `announce` and `skip` as in `load_packs`. Raises Refused if the device is not there.
+
+        name_file   gives saved files their names; without it the worker does
+        """
         self.settings = settings
         self.packs: list[Pack] = load_packs(settings, announce, skip)
         self.defs: dict[str, NodeDef] = {one.kind: one for pack in self.packs for one in pack.defs}
@@ -149,6 +163,7 @@ class Worker:
         self.machine: Machine = machine(settings.device, settings.threads) if machine else PlainMachine()
         shipped = {label: path for pack in self.packs for label, path in pack.files.items()}
         self.files = Files(settings, shipped)
+        self.models = ModelShelf(self.files, hook(self.packs, "inspect"))
         self.residency = Residency(self.machine.device, *memory_budgets(settings, self.machine.memory))
         cache = Cache(
             settings.cache_memory,
@@ -160,7 +175,7 @@ class Worker:
         self.executor = Executor(
             self.defs,
             cache,
-            WorkerServices(self.machine.device, self.residency, self.files),
+            WorkerServices(self.machine.device, self.residency, self.files, name_file),
             self.files.identity,
             peak_bytes=self.machine.peak_bytes,
             recover=self.recover,
@@ -218,6 +233,28 @@ class Worker:
         if self.residency.recover(error) and not again:
             return True
         raise Refused(problem)
+
+    def ask(self, what: str, given: Mapping[str, Any]) -> Any:
+        """A question that is no run, answered with plain data; may be asked from another thread, during a run too.
+
+            models     the models there are: kind, name, bytes, and what the packs' hook `inspect` says of them
+            files      {"kind": …} → the names of the files of a kind
+            workflow   {"path": …} → the workflow in a file, by the packs' hook `read_workflow`; None if there is none
+            memory     what is in memory
+
+        Raises Refused.
+        """
+        match what:
+            case "models":
+                return self.models.listing()
+            case "files":
+                return self.files.names(str(given["kind"]))
+            case "workflow":
+                read = hook(self.packs, "read_workflow")
+                return read(Path(given["path"])) if read else None
+            case "memory":
+                return self.residency.report()
+        raise Refused(Problem("unknown-question", what[:40], "no worker knows this question.", "Ask another."))
 
     def close(self) -> None:
         """Let go of the models."""

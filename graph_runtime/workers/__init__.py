@@ -5,11 +5,37 @@ Both do what `WorkerHandle` says, and one test suite runs over both. Knows nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from graph_runtime.events import Event
 from graph_runtime.graph import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """A file that a step has written and flushed, and that its worker's owner gives its name.
+
+    index   counts the files of a step in a run, from 0
+    label, suffix, kind   as in `Context.save`
+    staged  name in the staging folder of that kind: 32 hexadecimal digits
+    sha256  of its content
+    """
+
+    run: str
+    step: str
+    index: int
+    label: str
+    suffix: str
+    kind: str
+    staged: str
+    sha256: str
+
+
+# Gives a saved file its place. Raises Refused, which the node then sees.
+SavePort = Callable[[Saving], Path]
 
 
 class WorkerHandle(Protocol):
@@ -38,6 +64,12 @@ class WorkerHandle(Protocol):
 
     def kill(self) -> None:
         """End the worker now, as far as that is possible. The next start begins a new one."""
+
+    def ask(self, what: str, given: Mapping[str, Any], seconds: float = 30.0) -> Any:
+        """What `Worker.ask` answers, also during a run. Starts no worker.
+
+        Raises Refused when there is none, when it says so, or when it does not answer in time.
+        """
 
     def close(self) -> None:
         """Let the worker end; it is not used after this."""

@@ -70,6 +70,9 @@ class InlineWorker:
         """Only asks: a thread cannot be ended."""
         self._cancelled.set()
 
+    def ask(self, what: str, given: Mapping[str, Any], seconds: float = 30.0) -> Any:
+        return self.worker.ask(what, given)
+
     def close(self) -> None:
         self.kill()
         if self._thread is not None:

@@ -20,7 +20,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -31,6 +32,8 @@ from graph_runtime.graph import Graph
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.settings import Settings
 from graph_runtime.worker import read_defs, read_problems
+from graph_runtime.workers import SavePort, Saving
+from graph_runtime.workers.child import PRELOAD
 from graph_runtime.workers.frames import FrameError, read_frame, unpack_event, write_frame
 from graph_runtime.workers.inline import busy, until_finished
 
@@ -90,8 +93,16 @@ class Run:
 class Process:
     """One process, from its start to its end. It does not come back; `ProcessWorker` starts another."""
 
-    def __init__(self, settings: Settings, skip: list[str]) -> None:
-        self.settings = settings
+    def __init__(
+        self, settings: Settings, save: SavePort | None = None, *, preload: Sequence[str] = (), lasts: bool = False
+    ) -> None:
+        """Starts it; it waits for `begin`, importing the modules in `preload` meanwhile.
+
+        save    gives saved files their names; without it the worker does
+        lasts   whether the calling thread lives as long as this process should
+        """
+        self.settings, self.save = settings, save
+        self.begun = False
         self.importing = ""
         self.hello: dict[str, Any] | None = None
         self.refused: list[Problem] = []
@@ -101,10 +112,14 @@ class Process:
         self.lines: deque[str] = deque(maxlen=LAST_LINES)
         self.ready, self.gone = threading.Event(), threading.Event()
         self._sending = threading.Lock()
+        self._asking = threading.Lock()
+        self._number = 0
+        self._answers: dict[int, Future[Any]] = {}
         home = str(Path(__file__).parents[2])
         command = [sys.executable, "-P", "-c", STARTER.format(home=home)]
-        if threading.current_thread() is threading.main_thread():  # the kernel watches the thread that starts it
+        if lasts or threading.current_thread() is threading.main_thread():  # the kernel watches that thread
             command.append("die-with-owner")
+        command += [PRELOAD + name for name in preload]
         self.popen = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -120,7 +135,27 @@ class Process:
         for reader in self._readers:
             reader.start()
         threading.Thread(target=self._wait, name="worker-wait", daemon=True).start()
-        self.send({"type": "settings", "settings": settings.as_json(), "skip": skip})
+
+    def begin(self, skip: Sequence[str]) -> None:
+        """Let it load the packs, without those at the places in `skip`, and say hello."""
+        self.begun = True
+        self.last_beat = time.monotonic()
+        settings = self.settings.as_json()
+        self.send({"type": "settings", "settings": settings, "skip": list(skip), "saves": self.save is not None})
+
+    def ask(self, what: str, given: Mapping[str, Any], seconds: float) -> Any:
+        with self._asking:
+            self._number += 1
+            number = self._number
+            answer = self._answers[number] = Future[Any]()
+        self.send({"type": "ask", "number": number, "what": what, "given": dict(given)})
+        try:
+            return answer.result(timeout=seconds)
+        except TimeoutError:
+            problem = Problem("no-answer", what, f"the worker did not answer within {seconds:g} s.", "Ask again later.")
+            raise Refused(problem) from None
+        finally:
+            self._answers.pop(number, None)
 
     def send(self, message: Mapping[str, Any]) -> None:
         """To a process that has just died this does nothing: its end is told by `_wait`."""
@@ -163,6 +198,10 @@ class Process:
                     run.add(unpack_event(message, data, run.id))
             case "beat":
                 pass
+            case "save":
+                self.send(self._save(message))
+            case "answer":
+                self._answered(message)
             case "importing":
                 self.importing = str(message.get("pack", ""))
             case "hello":
@@ -178,6 +217,34 @@ class Process:
             case other:
                 raise FrameError(f"an unknown message {other[:40]!r}")
 
+    def _save(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Only of the run that is under way: no worker can put files into another."""
+        run = self.run
+        if self.save is None or run is None or run.over.is_set() or message.get("run") != run.id:
+            raise FrameError("a file of a run that is not under way")
+        try:
+            names = ("run", "step", "label", "suffix", "kind", "staged", "sha256")
+            index = int(message["index"])
+            saving = Saving(**{name: str(message[name]) for name in names}, index=index)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FrameError(f"no file: {type(error).__name__}: {error}") from None
+        try:
+            return {"type": "saved", "path": str(self.save(saving))}
+        except Refused as refused:
+            return {"type": "saved", "problems": [problem.as_json() for problem in refused.problems]}
+        except Exception as error:
+            problem = Problem("cannot-write", saving.label, f"it cannot be saved: {error}", "Look into the log.")
+            return {"type": "saved", "problems": [problem.as_json()]}
+
+    def _answered(self, message: Mapping[str, Any]) -> None:
+        answer = self._answers.get(message.get("number", 0))
+        if answer is None or answer.done():
+            return
+        if "problems" in message:
+            answer.set_exception(Refused([Problem.from_json(one) for one in message["problems"]]))
+        else:
+            answer.set_result(message.get("answer"))
+
     def _read_lines(self) -> None:
         stream = cast(IO[bytes], self.popen.stderr)
         for line in iter(lambda: stream.readline(LONGEST_LINE), b""):
@@ -192,6 +259,9 @@ class Process:
         if self.run is not None:
             self.run.end(self.why or death(code), self.stacks())
         self.ready.set()
+        for answer in list(self._answers.values()):
+            if not answer.done():
+                answer.set_exception(Refused(no_worker()))
         with suppress(OSError):
             cast(IO[bytes], self.popen.stdin).close()
 
@@ -204,10 +274,22 @@ class Process:
 
 
 class ProcessWorker:
-    """A `WorkerHandle`. The process is started when it is first needed, and again after it has ended."""
+    """A `WorkerHandle`. The process is started when it is first needed, and again after it has ended.
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    save        gives saved files their names; without it the worker does
+    spare       port: a process started ahead, with `save`, or None
+    lasts       whether the threads that call `hello` and `start` live as long as the process should
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        save: SavePort | None = None,
+        *,
+        spare: Callable[[], Process | None] = lambda: None,
+        lasts: bool = False,
+    ) -> None:
+        self.settings, self.save, self.spare, self.lasts = settings, save, spare, lasts
         self.quarantine: list[str] = []
         self._process: Process | None = None
         self._run: Run | None = None
@@ -260,6 +342,30 @@ class ProcessWorker:
                 run.cancelled = True
             process.end("the worker was ended on request.", now=True)
 
+    def ask(self, what: str, given: Mapping[str, Any], seconds: float = 30.0) -> Any:
+        process = self._process
+        if process is None or process.hello is None or process.gone.is_set():
+            raise Refused(no_worker())
+        return process.ask(what, given, seconds)
+
+    @property
+    def pid(self) -> int:
+        """Of the process; 0 when there is none."""
+        process = self._process
+        return 0 if process is None or process.gone.is_set() else process.popen.pid
+
+    @property
+    def last_lines(self) -> list[str]:
+        """What it has printed last, also after its end."""
+        process = self._process
+        return [] if process is None else list(process.lines)
+
+    def fail(self, why: str) -> None:
+        """End the worker because it is not well, its stacks written down; a run under way has then died in it."""
+        process = self._process
+        if process is not None and not process.gone.is_set():
+            process.end(why)
+
     def close(self) -> None:
         process = self._process
         if process is None:
@@ -280,7 +386,9 @@ class ProcessWorker:
         """The process, ready; a pack that ends it while it is imported is left out. Raises Refused if it cannot be."""
         with self._lock:
             while self._process is None or self._process.gone.is_set():
-                process = Process(self.settings, self.quarantine)
+                process = self.spare() or Process(self.settings, self.save, lasts=self.lasts)
+                process.settings = self.settings
+                process.begin(self.quarantine)
                 if not process.ready.wait(self.settings.start_seconds):
                     process.end(f"it was not ready after {self.settings.start_seconds:g} s.", now=True)
                 if process.refused:
@@ -293,6 +401,10 @@ class ProcessWorker:
                     what = f"{process.why or death(process.popen.returncode)} {' | '.join(list(process.lines)[-3:])}"
                     raise Refused(Problem("worker-failed", "worker", what, "Run `latentloom doctor`."))
             return self._process
+
+
+def no_worker() -> Problem:
+    return Problem("no-worker", "worker", "no worker is up.", "Wait until it has started.")
 
 
 def death(code: int | None) -> str:
