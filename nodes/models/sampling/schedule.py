@@ -1,7 +1,8 @@
 """Which noise levels to visit: spacing from 1 towards 0, then a shift to where a model needs more steps.
 
-Knows neither models nor solvers; a family's defaults say which Schedule is its own. The numbers given back are float32
-in value, so that a table equals the one a float32 scheduler makes.
+Knows neither models nor solvers; a family's defaults say which Schedule is its own. Everything is computed in float32
+and in diffusers' order, so that tables are equal to the last bit: a model multiplies σ by 1000 inside a sine, and a σ
+that is off by 6e-8 moved a tiny model's latent by 2e-5.
 Esser et al. 2024, arXiv:2403.03206 §5.3.2 (shift by resolution); the options are those that diffusers documents for
 FlowMatchEulerDiscreteScheduler and can stand in a model's scheduler_config.json.
 """
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from graph_runtime.problem import Problem, Refused
 
-Numbers = NDArray[np.float64]
+Numbers = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Schedule:
     def mu(self, tokens: int) -> float:
         """Shift exponent for an image of so many tokens (h/2 · w/2)."""
         slope = (self.max_shift - self.base_shift) / (self.max_tokens - self.base_tokens)
-        return self.base_shift + slope * (tokens - self.base_tokens)
+        return tokens * slope + (self.base_shift - slope * self.base_tokens)
 
     def shifted(self, sigmas: Numbers, tokens: int) -> Numbers:
         """The shift alone, elementwise, for σ in (0, 1]."""
@@ -86,17 +87,16 @@ class Schedule:
         spacing = SPACINGS.get(self.spacing)
         if spacing is None:
             raise _refused(f"the spacing {self.spacing!r} is unknown.", f"Use one of {', '.join(SPACINGS)}.")
-        levels = spacing.raw(steps) if isinstance(steps, int) and steps > 0 else np.asarray(steps, np.float32)
-        levels = np.atleast_1d(levels).astype(np.float64)
+        raw = spacing.raw(steps) if isinstance(steps, int) and steps > 0 else steps
+        levels = np.atleast_1d(np.asarray(raw, np.float32))
         if not len(levels) or not 0 < levels[-1] <= levels[0] <= 1 or (np.diff(levels) >= 0).any():
             what = f"{steps!r} is neither a number of steps nor levels that fall from 1 towards 0."
             raise _refused(what, "Give one step or more, or falling numbers in (0, 1].")
         levels = self.shifted(levels, tokens)
         if self.terminal:
-            levels = 1 - (1 - levels) * (1 - self.terminal) / (1 - levels[-1])
-        levels = spacing.respaced(levels)
-        ends = (1 - levels, 1.0) if self.invert else (levels, 0.0)
-        return [*ends[0].astype(np.float32).tolist(), ends[1]]
+            levels = 1 - (1 - levels) / ((1 - levels[-1]) / (1 - self.terminal))
+        levels = spacing.respaced(levels).astype(np.float32)
+        return [*(1 - levels).tolist(), 1.0] if self.invert else [*levels.tolist(), 0.0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +136,18 @@ def _to_thousandth(n: int) -> Numbers:
 
 def _karras(levels: Numbers) -> Numbers:
     """Equal steps in σ^(1/7). Karras et al. 2022, arXiv:2206.00364 (5)."""
-    ends = np.linspace(levels[0] ** (1 / 7), levels[-1] ** (1 / 7), len(levels))
-    return ends**7
+    top, bottom = float(levels[0]) ** (1 / 7), float(levels[-1]) ** (1 / 7)
+    return np.asarray((top + np.linspace(0, 1, len(levels)) * (bottom - top)) ** 7)
 
 
 def _exponential(levels: Numbers) -> Numbers:
     """Equal steps in ln σ."""
-    return np.exp(np.linspace(math.log(levels[0]), math.log(levels[-1]), len(levels)))
+    return np.exp(np.linspace(math.log(float(levels[0])), math.log(float(levels[-1])), len(levels)))
 
 
 def _beta(levels: Numbers) -> Numbers:
     """Quantiles of Beta(0.6, 0.6): many steps at both ends. Lee et al. 2024, arXiv:2407.12173."""
-    low, high = levels[-1], levels[0]
+    low, high = float(levels[-1]), float(levels[0])
     return np.array([low + (high - low) * beta_quantile(1 - p, 0.6) for p in np.linspace(0, 1, len(levels))])
 
 
