@@ -29,8 +29,8 @@ HOOKS = {
     "machine": "nodes.machine:machine",
     "tensors": "nodes.machine:TensorFile",
     "read_workflow": "nodes.picture:read_workflow",
-    "starter": "nodes.workflows:starter",
     "inspect": "nodes.models.family:inspect",
+    "starter": "nodes.workflows:starter",
 }
 FILES = {
     "checkpoint": {"starter/flux1": "models/starter/flux1"},
