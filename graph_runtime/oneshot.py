@@ -8,9 +8,10 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,11 @@ class Report:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A workflow that can run."""
+    """A workflow that can run. `problems` are in steps that nothing needs."""
 
     document: Document
     graph: Graph
+    problems: tuple[Problem, ...] = ()
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -137,19 +139,19 @@ def prepare(source: bytes | Mapping[str, Any], defs: Mapping[str, NodeDef], chan
     try:
         document, _ = open_document(source, defs)
     except Refused as refused:
-        there = (p if p.place != "document" else Problem(p.code, place, p.what, p.fix) for p in refused.problems)
+        there = (replace(one, place=re.sub("^document", lambda _: place, one.place)) for one in refused.problems)
         raise Refused(there) from None
     problems = change(document, defs, changes)
     graph = document.graph(defs)
-    wanted = wanted_steps(graph, defs)
     found = validate(graph, defs)
-    if not wanted and not found:
+    wanted = wanted_steps(graph, defs)
+    if not wanted:
         what = "nothing in it is an output, so there is nothing to run."
-        found = [Problem("no-output", place, what, "Add a node that saves or shows something.")]
-    problems += blocking(graph, found, in_order(graph, wanted))
-    if problems:
-        raise Refused(problems)
-    return Prepared(document, graph)
+        problems += [*found, Problem("no-output", place, what, "Add a node that saves or shows something.")]
+    stopping = blocking(graph, found, in_order(graph, wanted))
+    if problems or stopping:
+        raise Refused(problems or stopping)
+    return Prepared(document, graph, tuple(found))
 
 
 def run(

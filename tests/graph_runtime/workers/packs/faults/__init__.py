@@ -81,7 +81,7 @@ def news(ctx: Context, *, count: int = 3) -> int:
 
 
 @node("faults/polite", output=True)
-def polite(ctx: Context) -> int:
+def polite(ctx: Context, after: int | None = None) -> int:
     """Take for ever, but stop when asked to."""
     while True:
         ctx.check()
@@ -118,7 +118,7 @@ def killed() -> int:
 
 
 @node("faults/sleeps", output=True)
-def sleeps(*, ignores_term: bool = False) -> int:
+def sleeps(after: int | None = None, *, ignores_term: bool = False) -> int:
     """Sleep for ever and look at nothing."""
     if ignores_term:
         ctypes.CDLL(None).signal(signal.SIGTERM, 1)
