@@ -14,6 +14,7 @@ is replaced, and what somebody else put there is left alone (the next name is ta
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import sqlite3
 import threading
@@ -25,9 +26,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graph_runtime.database import Database, Transaction, View
-from graph_runtime.durable import last_number, link_new, replace_file, sha256_of, sync_folder
+from graph_runtime.durable import copy_beside, last_number, link_new, replace_file, sha256_of, sync_folder
 from graph_runtime.files import STAGING, unsafe
 from graph_runtime.problem import Problem, Refused
+
+EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,11 @@ class Artifacts:
         )
         for row in self.database.read(lambda view: view.all(sql)):
             artifact = _artifact(row)
-            there = sha256_of(self.path(artifact)) if artifact.folder in self.folders else ""
+            if artifact.folder not in self.folders:
+                continue
+            there = sha256_of(self.path(artifact))
+            with suppress(OSError):
+                copy_beside(self.path(artifact)).unlink(missing_ok=True)
             if there and there == row["sha256"]:
                 with suppress(FileNotFoundError):
                     sync_folder(self.path(artifact).parent)
@@ -173,13 +180,15 @@ class Artifacts:
     # ── the steps ──
 
     def _possible(self, known: Artifact) -> tuple[str, ...]:
-        """What this run may have put under the name: the last that was meant, and what was there before it."""
+        """What this run may have put under the name: the last that was meant, what was there before it, or, where
+        there are no hard links, an empty file that keeps the name."""
         previous = self.database.read(
             lambda view: view.value(
                 "SELECT previous FROM artifacts WHERE run = ? AND step = ? AND idx = ?", _key(known)
             )
         )
-        return tuple(hash for hash in (known.sha256, previous) if hash)
+        kept = EMPTY if known.state == "reserved" else ""
+        return tuple(hash for hash in (known.sha256, previous, kept) if hash)
 
     def _intention(self, request: Request, sha256: str, ours: str, foreign: str) -> Callable[[Transaction], Artifact]:
         return lambda transaction: self._intend(transaction, request, sha256, ours, foreign)
@@ -294,7 +303,8 @@ class Artifacts:
         return f"{request.label}_{last + 1:05}{request.suffix}"
 
     def _check(self, request: Request) -> None:
-        reason = unsafe(f"{request.label}_00001{request.suffix}") or unsafe(f"x{request.suffix}")
+        name = f"{request.label}_00001{request.suffix}"
+        reason = unsafe(request.label) or unsafe(f"x{request.suffix}") or unsafe(name)
         if request.folder not in self.folders:
             reason = reason or f"nothing is saved as {request.folder!r}"
         if reason:

@@ -143,6 +143,8 @@ class Database:
             connection.execute("BEGIN")
             try:
                 return work(View(connection))
+            except sqlite3.DatabaseError as error:
+                raise self._explained(error) from error
             finally:
                 connection.execute("ROLLBACK")
         finally:
@@ -267,6 +269,12 @@ class Database:
         return job, value, None
 
     def _explained(self, error: Exception) -> Exception:
+        if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            with suppress(OSError):
+                suspicion(self.path).touch()
+            what = f"it is damaged: {error}."
+            fix = "End the server and start it again: it then restores the last good copy."
+            return Refused(Problem("store-damaged", str(self.path), what, fix))
         if not _is_full(error):
             return error
         what = "the disk is full; what was asked has not been done, and nothing that was there is lost."
@@ -286,8 +294,19 @@ def copy_database(source: sqlite3.Connection, target: Path) -> None:
         copy.close()
 
 
+def suspicion(path: Path) -> Path:
+    """A file that is there when something was wrong with `path` in use: the next start then looks at all of it."""
+    return path.with_name(f"{path.name}.suspect")
+
+
+def _code(error: Exception) -> int:
+    """SQLite's own number for what went wrong; 0 when it was not SQLite."""
+    code: int = getattr(error, "sqlite_errorcode", 0) if isinstance(error, sqlite3.Error) else 0
+    return code & 0xFF
+
+
 def _is_full(error: Exception) -> bool:
-    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return _code(error) == sqlite3.SQLITE_FULL
 
 
 def _is_the_files(error: Exception) -> bool:

@@ -93,12 +93,11 @@ class DiskCache:
     def _write(self, entry: Path, blob: Path, facts: dict[str, Any], tensors: dict[str, Any]) -> bool:
         stamp = None
         temporary = blob.with_name(f".{uuid4().hex}.tmp")
-        written: list[Path] = []
+        written = [temporary]
         try:
             size = 0
             if tensors and self.codec is not None:
                 self.codec.write(tensors, temporary)
-                written.append(temporary)
                 size = temporary.stat().st_size
                 stamp = {"hash": _file_hash(temporary), "bytes": size}
                 _flush(temporary)

@@ -5,6 +5,7 @@ Knows nothing of what is in them, or of who asked.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -43,9 +44,14 @@ def link_new(staged: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
+def copy_beside(target: Path) -> Path:
+    """Where a copy from another disk is made, hidden; a crash may leave it behind."""
+    return target.with_name(f".{target.name}.part")
+
+
 def _copy_new(staged: Path, target: Path) -> None:
     """By way of a hidden copy beside the target, so that the target's name never has half a file."""
-    copy = target.with_name(f".{target.name}.{os.getpid()}.part")
+    copy = copy_beside(target)
     try:
         shutil.copyfile(staged, copy)
         sync_file(copy)
@@ -62,16 +68,18 @@ def _copy_new(staged: Path, target: Path) -> None:
 
 def replace_file(staged: Path, target: Path) -> None:
     """Put the staged file in the place of `target`, at once and lastingly. `staged` may stay or be gone afterwards."""
-    copy = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
+        os.replace(staged, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy = copy_beside(target)
         try:
-            os.link(staged, copy)
-        except OSError:
             shutil.copyfile(staged, copy)
             sync_file(copy)
-        os.replace(copy, target)
-    finally:
-        copy.unlink(missing_ok=True)
+            os.replace(copy, target)
+        finally:
+            copy.unlink(missing_ok=True)
     sync_folder(target.parent)
 
 

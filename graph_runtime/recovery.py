@@ -16,12 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph_runtime.database import NEEDED, Connect, copy_database, open_connection
+from graph_runtime.database import NEEDED, Connect, copy_database, open_connection, suspicion
 from graph_runtime.durable import sync_file, sync_folder
 from graph_runtime.migrations import STEPS, migrate, refuse_newer, version
 from graph_runtime.problem import Problem, Refused
 
 KEPT = 7  # copies
+THOROUGH = 64 << 20  # bytes up to which a file is checked completely at every start
 DAY = 24 * 3600.0
 # What SQLite says when it is not the file that is wrong.
 OUTSIDE = frozenset(
@@ -83,7 +84,11 @@ class Backups:
 
 
 def is_sound(path: Path, connect: Connect = sqlite3.connect) -> bool:
-    """Whether SQLite finds nothing wrong in it. Raises sqlite3.OperationalError when the file cannot be looked at."""
+    """Whether SQLite finds nothing wrong in it. Raises sqlite3.OperationalError when the file cannot be looked at.
+
+    Large files are not compared with their indexes, which would take long, unless something was wrong in use.
+    """
+    check = "quick_check" if path.stat().st_size > THOROUGH and not suspicion(path).exists() else "integrity_check"
     with open(path, "rb") as stream:
         head = stream.read(20)
     if head[:16] != b"SQLite format 3\0" or not set(head[18:]) <= {1, 2}:
@@ -91,11 +96,11 @@ def is_sound(path: Path, connect: Connect = sqlite3.connect) -> bool:
     try:
         connection = connect(path, isolation_level=None)
         try:
-            return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0]) == "ok"
+            return str(connection.execute(f"PRAGMA {check}(1)").fetchone()[0]) == "ok"
         finally:
             connection.close()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in OUTSIDE:
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in OUTSIDE:
             raise
         return False
     except sqlite3.DatabaseError:
@@ -152,7 +157,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, backups: Backups, steps
         return
     try:
         if before:
-            backups.take(connection, f"before-{len(steps)}-{_stamp()}")
+            backups.take(connection, f"before-{len(steps)}-{stamp()}")
         migrate(connection, steps)
     except (sqlite3.Error, OSError) as error:
         what = f"bringing it from format {before} to {len(steps)} failed: {error}."
@@ -165,14 +170,18 @@ def _damaged(path: Path, backups: Backups, connect: Connect) -> bool:
         return bool(backups.paths())  # it was there once
     if path.stat().st_size == 0:
         return bool(backups.paths())
-    return not is_sound(path, connect)
+    sound = is_sound(path, connect)
+    if sound:
+        suspicion(path).unlink(missing_ok=True)
+    return not sound
 
 
 def _replace(path: Path, backups: Backups, steps: Sequence[str]) -> Problem:
     """Set the damaged file aside and put the newest sound copy in its place; says what was done."""
-    stamp = _stamp()
+    now = stamp()
     there = path.exists()
-    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    aside = path.with_name(f"{path.name}.corrupt-{now}")
+    suspicion(path).unlink(missing_ok=True)
     for suffix in ("-wal", "-shm", ""):
         with suppress(FileNotFoundError):
             os.rename(f"{path}{suffix}", f"{aside}{suffix}")
@@ -203,5 +212,6 @@ def _usable(copy: Path, steps: Sequence[str]) -> bool:
         connection.close()
 
 
-def _stamp() -> str:
+def stamp() -> str:
+    """The time, as part of a file's name."""
     return time.strftime("%Y%m%d-%H%M%S") + f"-{time.time_ns() // 1_000_000 % 1000:03}"

@@ -29,7 +29,7 @@ from graph_runtime.event_log import EventLog
 from graph_runtime.executions import Execution, executions
 from graph_runtime.history import History, Room
 from graph_runtime.problem import Problem
-from graph_runtime.recovery import DAY, Backups, open_file
+from graph_runtime.recovery import DAY, Backups, open_file, stamp
 from graph_runtime.runs import Runs, find_run
 from graph_runtime.workflows import Workflows
 
@@ -158,8 +158,7 @@ class Store:
 
     def backup(self) -> Path:
         """Copy the file now, beside what goes on."""
-        label = time.strftime("%Y%m%d-%H%M%S")
-        return self.database.copy_out(lambda reader: self.backups.take(reader, label))
+        return self.database.copy_out(lambda reader: self.backups.take(reader, stamp()))
 
     def writable(self) -> Future[None]:
         """Answered as soon as a commit has gone through; for health checks."""

@@ -88,7 +88,8 @@ def test_a_parameter_may_be_pieces_of_several_tensors(tmp_path: Path) -> None:
 def test_a_scale_is_of_the_tensor_or_of_its_rows(shape: tuple[int, ...], tmp_path: Path) -> None:
     scale = torch.rand(shape) + 0.5
     weight = (torch.randn(8, 6)).to(torch.float8_e4m3fn)
-    tensors = {"x.weight": weight[:4], "x.weight_scale": scale, "y.weight": weight[4:], "y.scale_weight": torch.tensor(3.0)}
+    tensors = {"x.weight": weight[:4], "x.weight_scale": scale}
+    tensors |= {"y.weight": weight[4:], "y.scale_weight": torch.tensor(3.0)}
     header, net = stored(tmp_path, {**tensors, "linear.bias": STATE["linear.bias"], "steps": STATE["steps"]}), on_meta()
     rename = same_names(header) | {"linear.weight": (Piece("x.weight", 1, 3), Piece("y.weight", 0, 2))}
     del rename["x.weight"], rename["y.weight"]
@@ -108,7 +109,8 @@ def test_blocks_of_every_type_are_what_gguf_says(kind: str, tmp_path: Path) -> N
     data = np.random.default_rng(number).integers(0, 256, (6, 2 * nbytes), np.uint8)
     truth = torch.from_numpy(gguf.quants.dequantize(data, gguf.GGMLQuantizationType[kind]))
     header = read_header(written(tmp_path, gguf_file([], [info(b"w", [2 * elements, 6], number)], data.tobytes())))
-    for source, wanted in ((whole("w"), truth), ((Piece("w", 3, 6), Piece("w", 0, 3)), torch.cat((truth[3:], truth[:3])))):
+    swapped = (Piece("w", 3, 6), Piece("w", 0, 3))
+    for source, wanted in ((whole("w"), truth), (swapped, torch.cat((truth[3:], truth[:3])))):
         with torch.device("meta"):
             net = nn.Linear(2 * elements, 6, bias=False)
         fill(net, header, {"weight": source}, torch.float32)
@@ -131,7 +133,8 @@ def refusal(folder: Path, tensors: dict[str, Tensor]) -> str:
 
 
 def test_all_that_does_not_fit_is_said_at_once_with_both_shapes(tmp_path: Path) -> None:
-    said = refusal(tmp_path, {"linear.weight": torch.ones(6, 4), "extra.weight": torch.ones(1), "steps": STATE["steps"]})
+    wrong = {"linear.weight": torch.ones(6, 4), "extra.weight": torch.ones(1), "steps": STATE["steps"]}
+    said = refusal(tmp_path, wrong)
     assert "m.safetensors: 'linear.bias' is missing." in said
     assert "'extra.weight' has no place in this model." in said
     assert "'linear.weight' is [4, 6], but linear.weight is [6, 4]." in said

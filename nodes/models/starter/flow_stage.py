@@ -1,0 +1,167 @@
+"""Trains the Flux.1 transformer: rectified flow from noise to latents of scenes, told by the taught encoders.
+
+x_t = (1 − t)·x₀ + t·ε, wanted v = ε − x₀. Liu et al. 2022, arXiv:2209.03003; times drawn from a logit-normal that
+leans towards noise, where the layout is decided: Esser et al. 2024, arXiv:2403.03206 §3.1.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nodes.models.autoencoders.kl import Autoencoder
+from nodes.models.flux1.config import Config
+from nodes.models.flux1.transformer import Transformer, pack
+from nodes.models.starter.drawing import draw
+from nodes.models.starter.grammar import Caption, reworded, sample
+from nodes.models.starter.muon import Average, Both
+from nodes.models.starter.pace import Pace
+from nodes.models.starter.sampling import Parts, velocity
+from nodes.models.starter.text_stage import encode
+from nodes.models.starter.twins import Twins
+from nodes.models.starter.vae_stage import to_tensor
+
+CONFIG = Config(
+    width=160,
+    heads=5,
+    double_blocks=2,
+    single_blocks=4,
+    text_width=128,
+    pooled_width=96,
+    axes=(8, 12, 12),
+    guidance=False,
+)
+BATCH = 48
+LEARNING_RATE = 3e-3
+EMPTY = 0.1  # part of the captions that become "", for classifier-free guidance
+TIME_MEAN, TIME_SPREAD = 0.6, 1.2
+SHAPE_WEIGHT = 2.0  # extra weight of the tokens that a shape touches
+SAVE_EVERY = 150.0  # seconds
+
+
+@dataclass
+class Pool:
+    """Scenes with their latents: packed (N, 64, 64) float16, and the weight of each token (N, 64)."""
+
+    captions: list[Caption]
+    latents: Tensor
+    weights: Tensor
+
+
+def pool(vae: Autoencoder, size: int, seed: int, device: str, threads: int) -> Pool:
+    """`size` training scenes, drawn and encoded."""
+    r = random.Random(seed)
+    captions = [sample(r) for _ in range(size)]
+
+    @torch.no_grad()
+    def part(start: int) -> tuple[Tensor, Tensor]:
+        torch.set_num_threads(max(1, torch.get_num_threads() // threads))
+        images = np.stack(
+            [draw(c.scene, random.Random(f"{seed}/{start + i}")) for i, c in enumerate(captions[start : start + 64])]
+        )
+        z = pack(vae.scaled(vae.encode(to_tensor(images).to(device))[0]))
+        touched = (images != images[:, :1, :1]).any(-1).reshape(-1, 8, 16, 8, 16).any((2, 4)).reshape(-1, 64)
+        return z.half().cpu(), torch.from_numpy(1 + SHAPE_WEIGHT * touched.astype(np.float32))
+
+    with ThreadPoolExecutor(threads) as workers:
+        done = list(workers.map(part, range(0, size, 64)))
+    weights = torch.cat([w for _, w in done])
+    return Pool(captions, torch.cat([z for z, _ in done]), weights / weights.mean())
+
+
+def fresh(seed: int) -> Transformer:
+    """A transformer whose blocks and output begin at zero. Peebles & Xie 2022, arXiv:2212.09748 §3.2."""
+    torch.manual_seed(seed)
+    net = Transformer(CONFIG)
+    for name, p in net.named_parameters():
+        if "_mod." in name or ".modulation." in name or name.startswith("final_layer."):
+            torch.nn.init.zeros_(p)
+    return net
+
+
+def loss_of(
+    net: Transformer, x0: Tensor, weight: Tensor, t: Tensor, noise: Tensor, text: Tensor, pooled: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The weighted squared error of the velocity, and the plain one for the curve."""
+    at = t[:, None, None]
+    error = (velocity(net, (1 - at) * x0 + at * noise, t, text, pooled) - (noise - x0)).square().mean(-1)
+    return (error * weight).mean(), error.detach().mean()
+
+
+def batch_of(data: Pool, parts: Parts, r: random.Random, device: str, size: int) -> tuple[Tensor, ...]:
+    """x₀, weights, times, noise, text and pooled text of a random batch; captions are worded anew each time."""
+    chosen = [r.randrange(len(data.captions)) for _ in range(size)]
+    texts = ["" if r.random() < EMPTY else reworded(r, data.captions[i]).text for i in chosen]
+    ids = parts.words.ids(texts)
+    text, pooled = encode(parts.t5, parts.clip, (ids[0].to(device), ids[1].to(device)))
+    x0 = data.latents[chosen].float().to(device)
+    t = torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.randn(size)).to(device)
+    return x0, data.weights[chosen].to(device), t, torch.randn_like(x0), text, pooled
+
+
+def train(
+    parts: Parts,
+    data: Pool,
+    minutes: float,
+    seed: int,
+    device: str,
+    threads: int,
+    saved: Path,
+    log: Callable[..., None],
+    look: Callable[[Parts, float], None],
+) -> None:
+    """Trains `parts.transformer` for that many minutes and leaves its averaged weights in it.
+
+    Continues from `saved` where that exists. `look` is called now and then with averaged weights in place.
+    """
+    net = fresh(seed).to(device)
+    early = ("img_in", "txt_in", "time_in.in_layer", "vector_in.in_layer", "final_layer.linear")
+    best = Both(net, LEARNING_RATE, lambda n, p: n.startswith(early))
+    average = Average(net, 0.998)
+    spent, steps = 0.0, 0
+    if saved.exists():
+        state = torch.load(saved, map_location=device, weights_only=True)
+        net.load_state_dict(state["net"])
+        best.load_state_dict(state["best"])
+        average.weights, average.steps = state["average"], state["steps"]
+        spent, steps = state["seconds"], state["steps"]
+    torch.manual_seed(seed + steps)
+    r, pace, twins = random.Random(seed + steps), Pace(minutes, spent), Twins(net, threads)
+    best.muon.pool = twins.pool if threads > 1 else None
+    losses, told, kept, looked = [], time.time(), time.time(), time.time()
+    while not pace.over:
+        best.set_lr(pace.rate(warmup=0.02, floor=0.005, flat=0.25))
+        batch = batch_of(data, parts, r, device, BATCH)
+        losses.append(float(twins.gradients(list(zip(*(x.chunk(threads) for x in batch), strict=True)), loss_of)))
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        best.step()
+        average.update(net)
+        steps += 1
+        if time.time() - told > 20:
+            log(stage="flow", seconds=pace.seconds, samples=steps * BATCH, loss=float(np.mean(losses)))
+            losses, told = [], time.time()
+        if time.time() - kept > SAVE_EVERY or pace.over:
+            torch.save(
+                {
+                    "net": net.state_dict(),
+                    "best": best.state_dict(),
+                    "average": average.weights,
+                    "steps": steps,
+                    "seconds": pace.seconds,
+                },
+                saved,
+            )
+            kept = time.time()
+        if time.time() - looked > 300:
+            parts.transformer.load_state_dict(average.weights)
+            look(parts, pace.seconds)
+            looked = time.time()
+    parts.transformer.load_state_dict(average.weights)

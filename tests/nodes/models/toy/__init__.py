@@ -1,0 +1,1 @@
+"""A family of one matrix: what the smallest folder of a family has to say."""
