@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nodes.models.weights.part import Part, count, given
+from nodes.models.weights.part import LARGEST, Part, count, given
 from nodes.models.weights.pieces import Source, same_names
 from nodes.models.weights.tensor import Header, bad_file
 
@@ -56,6 +56,7 @@ def _config(header: Header, layout: str) -> dict[str, object]:
     picture, latent = header.shape("encoder.conv_in.weight"), header.shape(ANCHOR)
     groups = header.config.get("norm_num_groups", GROUPS)
     sound = len(picture) == len(latent) == 4 and 1 <= levels <= 8 and 1 <= layers <= 8 and type(groups) is int
+    sound = sound and max(*widths, picture[1], latent[1]) <= LARGEST and min(picture[1], latent[1]) > 0
     if not sound or groups < 1 or any(width < 1 or width % groups for width in widths):
         raise bad_file(
             header.path, f"Its shapes are not those of an autoencoder: widths {list(widths)}, {groups} groups."

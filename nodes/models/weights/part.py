@@ -11,6 +11,7 @@ from typing import Any
 from nodes.models.weights.tensor import Header
 
 NUMBER = re.compile(r"\d{1,5}")
+LARGEST = 1 << 20  # an empty tensor may claim any size and take no byte; no vocabulary or width is larger than this
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ def count(header: Header, stem: str) -> int:
 
 
 def matrix(header: Header, name: str) -> tuple[int, int]:
-    """Rows and columns of a matrix; (0, 0) when there is none of that name or it is no matrix."""
+    """Rows and columns of a matrix; (0, 0) when there is none of that name, or it is no matrix a model could have."""
     shape = header.shape(name)
-    return (shape[0], shape[1]) if len(shape) == 2 else (0, 0)
+    return (shape[0], shape[1]) if len(shape) == 2 and max(shape) <= LARGEST else (0, 0)
 
 
 def given(config: Mapping[str, Any], *names: str) -> Any:

@@ -19,7 +19,7 @@ TOY = Family(f"{__package__}.toy")
 
 def test_a_new_family_is_one_folder_and_one_line(tmp_path: Path) -> None:
     path = made.save(tmp_path / "m.safetensors", {"toy.weight": torch.arange(9.0).reshape(3, 3)})
-    with pytest.raises(Refused, match="No family knows this model: 1 tensors, 9 numbers, mostly F32"):
+    with pytest.raises(Refused, match=r"No family knows this model: 1 tensors, 9 numbers, mostly F32"):
         detect(path)
     families = (*FAMILIES, TOY)
     found = detect(path, families=families)
@@ -72,7 +72,7 @@ def test_a_file_of_another_kind_is_called_by_its_name(name: str, tmp_path: Path)
 def test_a_file_without_a_transformer_says_what_it_has(kind, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = made.save(tmp_path / "m.safetensors", kind())
     assert find(path).family is None
-    with pytest.raises(Refused, match="holds no transformer, only (T5|CLIP|autoencoder)"):
+    with pytest.raises(Refused, match=r"holds no transformer, only (T5|CLIP|autoencoder)"):
         detect(path)
 
 

@@ -52,7 +52,8 @@ def test_what_is_left_of_a_file_without_text_encoders_is_nothing() -> None:
 
 def test_a_config_beside_it_says_what_no_shape_tells() -> None:
     (part,) = keys.match_clip(header(CLIP_L, {"num_attention_heads": 8, "hidden_act": "gelu", "layer_norm_eps": 1e-6}))
-    assert (part.config["num_attention_heads"], part.config["hidden_act"], part.config["layer_norm_eps"]) == (8, "gelu", 1e-6)
+    names = ("num_attention_heads", "hidden_act", "layer_norm_eps")
+    assert [part.config[name] for name in names] == [8, "gelu", 1e-6]
     with pytest.raises(Refused, match="7 heads"):
         keys.match_clip(header(CLIP_L, {"num_attention_heads": 7}))
 
