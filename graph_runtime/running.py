@@ -87,7 +87,7 @@ class Running:
                 reused.append(task.label)
                 continue
             task.scope.link(task, self.defs)
-            for source in task.feeds:
+            for source in reversed(task.feeds):
                 source.wanted += 1
                 if not source.planned:
                     work.append(source)
@@ -277,7 +277,9 @@ class Running:
             problems = [replace(one, step=canvas) for one in error.problems]
         else:
             problems = [_raised(task.label, canvas, task.node.kind, error)]
-        here = error.__traceback__.tb_next if error.__traceback__ is not None else None
+        here = error.__traceback__
+        while here is not None and here.tb_frame.f_globals.get("__name__") == __name__ and here.tb_next is not None:
+            here = here.tb_next  # how the node came to be called is not its author's concern
         text = "".join(traceback.format_exception(type(error), error, here))[-_MOST_TRACEBACK:]
         self.fail(task, problems, {name: summary(one) for name, one in arguments.items()}, text)
         _forget_frames(error)

@@ -51,7 +51,7 @@ One = Given | Wired
 Source = One | list[One]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Task:
     """A step in a scope.
 
@@ -116,7 +116,7 @@ def tasks_of(source: Source) -> Iterator[Task]:
             yield one.task
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Scope:
     """A graph being run, with the keys of its steps.
 

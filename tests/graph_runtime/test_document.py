@@ -75,7 +75,10 @@ plain = st.recursive(
     | st.integers(-MAX_INT, MAX_INT)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=("Cs",)), max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=("Cs",)), max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(exclude_categories=("Cs",)), max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 fields = st.dictionaries(
@@ -109,7 +112,11 @@ def test_unknown_and_odd_fields_survive_a_round_trip(steps: dict[str, Any], more
     assert again.to_json() == out
 
 
-@given(plain | st.fixed_dictionaries({"steps": plain}) | st.fixed_dictionaries({"steps": st.dictionaries(st.text(max_size=2), plain)}))
+@given(
+    plain
+    | st.fixed_dictionaries({"steps": plain})
+    | st.fixed_dictionaries({"steps": st.dictionaries(st.text(max_size=2), plain)})
+)
 def test_whatever_is_opened_is_a_document_or_refused(raw: Any):
     try:
         opened, _ = open_document(json.dumps(raw), DEFS)

@@ -58,13 +58,22 @@ def test_a_branch_is_finished_before_the_next_is_begun():
 
 def test_several_outputs_are_joined_by_name():
     bench = Bench()
-    made = graph("t", d=Step("math/divide", {"a": 17, "by": 5}), t=Step("math/total", {"values": [joined("d", "rest"), joined("d", "whole"), joined("d", "whole")]}))
+    made = graph(
+        "t",
+        d=Step("math/divide", {"a": 17, "by": 5}),
+        t=Step("math/total", {"values": [joined("d", "rest"), joined("d", "whole"), joined("d", "whole")]}),
+    )
     assert bench.value(made) == 2 + 3 + 3
 
 
 def test_a_knob_may_be_fed_by_a_wire_and_is_checked_there_too():
     bench = Bench()
-    fed = graph("w", n=Step("math/count", {"upto": 3}), t=Step("math/total", {"values": joined("n", "int")}), w=Step("math/number", {"value": joined("t")}))
+    fed = graph(
+        "w",
+        n=Step("math/count", {"upto": 3}),
+        t=Step("math/total", {"values": joined("n", "int")}),
+        w=Step("math/number", {"value": joined("t")}),
+    )
     assert bench.value(fed) == 3.0
     wrong = graph("w", n=Step("math/twice", {"a": 1_000_000}), w=Step("math/whole", {"value": joined("n", "int")}))
     result = bench.run(wrong)
@@ -104,7 +113,14 @@ def test_a_missing_file_is_a_problem_of_its_step_before_anything_runs():
         raise Refused(Problem("no-file", name, "it is not there.", "Choose another."))
 
     bench.executor.file_identity = gone
-    result = bench.run(graph("s", n=number(1), f=Step("math/file", {"name": "x"}), s=Step("math/add", {"a": joined("n"), "b": joined("f")})))
+    result = bench.run(
+        graph(
+            "s",
+            n=number(1),
+            f=Step("math/file", {"name": "x"}),
+            s=Step("math/add", {"a": joined("n"), "b": joined("f")}),
+        )
+    )
     assert (result.status, bench.called(), result.problems[0].step) == ("failed", [], "f")
 
 
@@ -123,7 +139,14 @@ def test_going_back_to_an_earlier_setting_computes_nothing():
 def test_only_what_a_change_reaches_is_computed_again():
     bench = Bench()
     for plus in (1, 2):
-        bench.run(graph("c", a=number(1), b=Step("math/add", {"a": joined("a")}), c=Step("math/add", {"a": joined("b"), "plus": plus})))
+        bench.run(
+            graph(
+                "c",
+                a=number(1),
+                b=Step("math/add", {"a": joined("a")}),
+                c=Step("math/add", {"a": joined("b"), "plus": plus}),
+            )
+        )
     assert bench.called() == ["add"]
     assert bench.told(events.Reused) == [events.Reused("run2", ("b",), "memory")]
 
@@ -141,7 +164,8 @@ def test_equal_steps_are_computed_once_even_if_nothing_is_kept(budget: int):
     bench = Bench(Cache(budget))
     made = graph(
         "t", a=number(2), c=Step("math/add", {"a": joined("a")}), b=number(2.0), d=Step("math/add", {"a": joined("b")}),
-        e=Step("math/add", {"a": joined("d"), "plus": 1}), t=Step("math/total", {"values": [joined("c"), joined("e"), joined("d")]}),
+        e=Step("math/add", {"a": joined("d"), "plus": 1}),
+        t=Step("math/total", {"values": [joined("c"), joined("e"), joined("d")]}),
     )  # fmt: skip
     assert bench.value(made) == 2 + 3 + 2
     assert bench.called() == ["number", "add", "add", "total"]
@@ -191,7 +215,7 @@ def test_values_are_let_go_when_nobody_wants_them_any_more():
     class Held(Cache):
         """Keeps nothing, but looks."""
 
-        def put(self, key: str, outputs, seconds: float = 0.0, parents=()) -> None:  # type: ignore[no-untyped-def]
+        def put(self, *given: object, **more: object) -> None:  # type: ignore[override]
             alive.append(sum(task.outputs is not None for task in seen.values()))
 
     bench = Bench(Held(0))
@@ -226,7 +250,8 @@ def test_a_lazy_wire_that_is_declined_is_not_computed(side: str):
 def test_what_a_declined_wire_shares_with_others_is_still_computed():
     bench = Bench()
     made = graph(
-        "t", n=number(1), used=Step("math/add", {"a": joined("n"), "plus": 1}), not_used=Step("math/fail", {"a": joined("n")}),
+        "t", n=number(1), used=Step("math/add", {"a": joined("n"), "plus": 1}),
+        not_used=Step("math/fail", {"a": joined("n")}),
         c=Step("math/choose", {"left": joined("used"), "right": joined("not_used")}),
         t=Step("math/add", {"a": joined("c"), "b": joined("n")}),
     )  # fmt: skip
@@ -258,7 +283,12 @@ def test_what_follows_a_list_runs_once_for_each_value():
 
 def test_a_wire_for_lists_takes_the_whole_list_and_several_wires():
     bench = Bench()
-    made = graph("t", n=Step("math/count", {"upto": 4}), one=number(10), t=Step("math/total", {"values": [joined("n", "int"), joined("one"), 0.5]}))
+    made = graph(
+        "t",
+        n=Step("math/count", {"upto": 4}),
+        one=number(10),
+        t=Step("math/total", {"values": [joined("n", "int"), joined("one"), 0.5]}),
+    )
     assert bench.value(made) == 16.5
 
 
@@ -314,7 +344,9 @@ def test_rounds_that_were_computed_before_are_reused():
 
 def test_a_for_each_is_one_step_for_each_value():
     bench = Bench()
-    made = graph("f", n=Step("math/count", {"upto": 4}), f=Step("math/for_each", {"values": joined("n", "int"), "plus": 2.5}))
+    made = graph(
+        "f", n=Step("math/count", {"upto": 4}), f=Step("math/for_each", {"values": joined("n", "int"), "plus": 2.5})
+    )
     assert bench.value(made) == 0 + 1 + 2 + 3 + 4 * 2.5
 
 
@@ -331,7 +363,9 @@ def test_a_condition_computes_one_of_its_branches(when: bool):
 
 def test_a_loop_over_a_list_is_run_for_each_value():
     bench = Bench()
-    made = graph("w", n=Step("math/count", {"upto": 3}), w=Step("math/while", {"state": joined("n", "int"), "limit": 4}))
+    made = graph(
+        "w", n=Step("math/count", {"upto": 3}), w=Step("math/while", {"state": joined("n", "int"), "limit": 4})
+    )
     assert bench.value(made) == Many([4, 4, 4])
 
 
@@ -435,7 +469,9 @@ def test_a_node_that_exits_fails_and_the_run_goes_on():
 
     bench = Bench()
     executor = Executor({**DEFS, "math/exits": definition(exits)}, Cache(0), bench.executor.services, bench.identity)  # type: ignore[dict-item]
-    result = executor.run(graph("e", "n", e=Step("math/exits"), n=number(1)), "r", bench.events.append, threading.Event())
+    result = executor.run(
+        graph("e", "n", e=Step("math/exits"), n=number(1)), "r", bench.events.append, threading.Event()
+    )
     assert result.status == "failed" and result.outputs == {"n": {"float": 1.0}}
 
 
@@ -634,6 +670,8 @@ def test_the_runtime_imports_no_tensor_library_and_is_quick_to_import():
         "import time, sys; t = time.perf_counter(); import graph_runtime.executor, graph_runtime.document;"
         "print(time.perf_counter() - t, sorted({'torch', 'numpy', 'PIL'} & sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
     seconds, names = done.stdout.split(" ", 1)
     assert names.strip() == "[]" and float(seconds) < 2

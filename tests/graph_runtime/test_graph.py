@@ -33,7 +33,11 @@ def test_everything_malformed_is_named_at_once():
     assert [one.place for one in refused.value.problems] == ["steps.a", "steps.b", "targets"]
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
 def test_what_only_resembles_a_join_is_kept_as_it_is(value: object):
     assert input_to_json(input_from_json(value)) == value
 
@@ -65,7 +69,9 @@ def test_every_step_comes_after_those_it_is_joined_to(data: st.DataObject):
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_chain_of_ten_thousand_is_put_in_order(turned: bool):
     ids = [f"s{i}" for i in range(10_000)]
-    steps = {id: Step("math/add", {"a": Join(before, "float")}) for before, id in zip(["none", *ids], ids, strict=False)}
+    steps = {
+        id: Step("math/add", {"a": Join(before, "float")}) for before, id in zip(["none", *ids], ids, strict=False)
+    }
     if turned:
         steps = dict(reversed(steps.items()))
     assert in_order(Graph(steps), [ids[-1]]) == ids

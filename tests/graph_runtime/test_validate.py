@@ -131,11 +131,16 @@ def test_ten_thousand_unknown_nodes_are_named_in_a_second_or_so():
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 names = st.sampled_from(["a", "b", "value", "values", "float", "int", "side", "upto", "by", "name", "limit", "x", ""])
 joins = st.builds(lambda step, output: {"join": [step, output]}, names, names)
-values = st.recursive(scalars | joins, lambda v: st.lists(v, max_size=3) | st.dictionaries(names, v, max_size=2), max_leaves=4)
+values = st.recursive(
+    scalars | joins, lambda v: st.lists(v, max_size=3) | st.dictionaries(names, v, max_size=2), max_leaves=4
+)
 kinds = st.sampled_from([*DEFS, "no/such", "", "x"])
 
 
-@given(st.dictionaries(names, st.tuples(kinds, st.dictionaries(names, values, max_size=4)), max_size=6), st.lists(names, max_size=2))
+@given(
+    st.dictionaries(names, st.tuples(kinds, st.dictionaries(names, values, max_size=4)), max_size=6),
+    st.lists(names, max_size=2),
+)
 def test_it_never_raises_whatever_the_inputs_hold(steps: dict[str, Any], targets: list[str]):
     made = Graph(
         {id: Step(kind, {n: input_from_json(v) for n, v in given.items()}) for id, (kind, given) in steps.items()},
