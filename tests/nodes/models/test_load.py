@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ import torch
 from torch import nn
 
 from graph_runtime.problem import Refused
-from nodes.models.family import detect, find
+from nodes.models.family import FAMILIES, Found, _parts, detect, find
 from nodes.models.load import load_autoencoder, load_encoder, load_text_encoder, load_transformer
+from nodes.models.weights.header import Header, read_header
 
 from . import checkpoints as made
 from .checkpoints import State
@@ -185,7 +188,7 @@ def test_t5_with_a_bias_in_every_block_is_not_taken_for_t5(tmp_path: Path) -> No
     found = find(made.save(tmp_path / "umt5.safetensors", state | {bias.format(1): state[bias.format(0)].clone()}))
     assert list(found.parts) == ["umt5"]
     with pytest.raises(Refused, match="no family here uses"):
-        load_text_encoder(pytest.importorskip("nodes.models.family").FAMILIES[0], found.parts, torch.float32)
+        load_text_encoder(FAMILIES[0], found.parts, torch.float32)
 
 
 def test_a_text_encoder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
@@ -193,3 +196,39 @@ def test_a_text_encoder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     assert found.family
     with pytest.raises(Refused, match="tokenizer"):
         load_text_encoder(found.family, {kind: found.parts[kind] for kind in ("clip", "t5")}, torch.float32)
+
+
+def damaged(header: Header, r: random.Random) -> Header:
+    """One to three tensors exchanged, left out, renumbered or given a shape that no model has."""
+    names, tensors = list(header.tensors), dict(header.tensors)
+    for _ in range(r.randint(1, 3)):
+        name, kind = r.choice(names), r.random()
+        if kind < 0.4:
+            tensors[name] = header.tensors[r.choice(names)]
+        elif kind < 0.6:
+            tensors.pop(name, None)
+        elif kind < 0.8:
+            tensors[name.replace(".0.", f".{r.choice([1, 2, 7, 127, 99999])}.", 1)] = header.tensors[name]
+        else:
+            shape = tuple(r.choice([0, 1, 3, 16, 64, 10**9, 2**62]) for _ in range(r.randint(0, 5)))
+            tensors[name] = replace(header.tensors[name], shape=shape)
+    return replace(header, tensors=tensors)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_damaged_file_is_refused_or_loaded_and_nothing_else(seed: int, tmp_path: Path) -> None:
+    file = made.save(tmp_path / "m.safetensors", made.all_in_one(fp8=True)[0])
+    header, r = replace(read_header(file), config=made.AXES), random.Random(seed)
+    refused = 0
+    for _ in range(8):
+        try:
+            family, parts = _parts(damaged(header, r), FAMILIES)
+            for kind, part in parts.items():
+                if kind == "transformer":
+                    load_transformer(Found(file, "safetensors", family, parts), torch.float32)
+                else:
+                    (load_autoencoder if kind == "vae" else load_encoder)(part, torch.float32)
+        except Refused as error:
+            refused += 1
+            assert all(problem.place and problem.fix for problem in error.problems)
+    assert refused

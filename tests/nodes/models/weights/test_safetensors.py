@@ -76,15 +76,15 @@ HOSTILE = {
 def test_a_hostile_file_is_refused_in_little_time_and_memory(name: str, tmp_path: Path) -> None:
     path = written(tmp_path, HOSTILE[name])
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(Refused) as refused:
         read_header(path)
-    seconds, peak = time.perf_counter() - began, tracemalloc.get_traced_memory()[1]
+    seconds, peak = time.process_time() - began, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert "model.safetensors" in str(refused.value)
     assert len(str(refused.value)) < 600 and str(refused.value).isprintable() == ("\n" not in str(refused.value))
     assert peak < 64 << 20
-    assert seconds < 0.25  # 50 ms of a core; the machine that tests may be busy
+    assert seconds < 0.25  # 50 ms without the tracing of memory
 
 
 def test_a_file_cut_short_says_what_was_wanted_and_what_came(tmp_path: Path) -> None:
