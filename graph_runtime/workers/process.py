@@ -24,70 +24,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
 from typing import IO, Any, cast
 
-from graph_runtime.events import CancelledEvent, Event, Failed, Finished, RunFinished, Started, Status
+from graph_runtime.events import Event, RunFinished
 from graph_runtime.graph import Graph
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.settings import Settings
 from graph_runtime.worker import read_defs, read_problems
 from graph_runtime.workers import SavePort, Saving
 from graph_runtime.workers.child import PRELOAD
+from graph_runtime.workers.followed import Run, death
 from graph_runtime.workers.frames import FrameError, read_frame, unpack_event, write_frame
 from graph_runtime.workers.inline import busy, until_finished
 
 LAST_LINES = 200
 LONGEST_LINE = 8192
 SECRETS = frozenset({"TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "APIKEY", "CREDENTIALS"})
+ASKED = ("the worker was ended on request.", "the worker was closed.")
 STARTER = """import sys
 if {home!r} not in sys.path:
     sys.path.insert(0, {home!r})
 from graph_runtime.workers.child import main
 main()
 """
-
-
-class Run:
-    """A run as its owner follows it."""
-
-    def __init__(self, id: str, graph: Graph) -> None:
-        self.id, self.graph = id, graph
-        self.step = ""  # in which node it is
-        self.cancelled = False
-        self.over = threading.Event()
-        self.began = time.monotonic()
-        self.events: SimpleQueue[Event] = SimpleQueue()
-        self._lock = threading.RLock()
-
-    def add(self, event: Event) -> None:
-        with self._lock:
-            if self.over.is_set():
-                return
-            if isinstance(event, Started):
-                self.step = event.step
-            elif isinstance(event, Finished | Failed) and event.step == self.step:
-                self.step = ""
-            self.events.put(event)
-            if isinstance(event, RunFinished):
-                self.over.set()
-
-    def end(self, what: str, stacks: str) -> None:
-        """The worker is gone: say where it was, and finish the run, unless it is over."""
-        canvas = self.step.partition("#")[0]
-        step = self.graph.steps.get(canvas)
-        kind = step.kind if step else ""
-        place = f"{self.step} ({kind})" if kind else self.id
-        fix = "Change its inputs, or tell the authors of the node." if kind else "Start the run again."
-        code = "worker-stopped" if self.cancelled else "worker-died"
-        problem = Problem(code, place, what, fix, canvas)
-        status: Status = "cancelled" if self.cancelled else "failed"
-        with self._lock:
-            if self.cancelled:
-                self.add(CancelledEvent(self.id, self.step))
-            elif self.step:
-                self.add(Failed(self.id, self.step, kind, (problem,), traceback=stacks))
-            self.add(RunFinished(self.id, status, time.monotonic() - self.began, (problem,)))
 
 
 class Process:
@@ -292,6 +251,8 @@ class ProcessWorker:
         self.settings, self.save, self.spare, self.lasts = settings, save, spare, lasts
         self.quarantine: list[str] = []
         self._process: Process | None = None
+        self._starting: Process | None = None
+        self._closed = False
         self._run: Run | None = None
         self._lock = threading.RLock()
 
@@ -335,12 +296,15 @@ class ProcessWorker:
             process.end(f"it did not stop within {grace:g} s after the run was cancelled, so the worker was ended.")
 
     def kill(self) -> None:
+        starting = self._starting
+        if starting is not None:  # whoever waits for it holds the lock
+            starting.end(ASKED[0], now=True)
         with self._lock:
             process, run = self._process, self._run
         if process is not None and not process.gone.is_set():
             if run is not None and not run.over.is_set():
                 run.cancelled = True
-            process.end("the worker was ended on request.", now=True)
+            process.end(ASKED[0], now=True)
 
     def ask(self, what: str, given: Mapping[str, Any], seconds: float = 30.0) -> Any:
         process = self._process
@@ -367,6 +331,9 @@ class ProcessWorker:
             process.end(why)
 
     def close(self) -> None:
+        self._closed = True
+        if self._starting is not None:
+            self._starting.end(ASKED[1], now=True)
         process = self._process
         if process is None:
             return
@@ -374,7 +341,7 @@ class ProcessWorker:
             self.cancel(self._run.id)
         process.send({"type": "close"})
         if not process.gone.wait(self.settings.terminate_grace):
-            process.end("the worker was closed.", now=True)
+            process.end(ASKED[1], now=True)
 
     @property
     def quiet_seconds(self) -> float:
@@ -388,14 +355,18 @@ class ProcessWorker:
             while self._process is None or self._process.gone.is_set():
                 process = self.spare() or Process(self.settings, self.save, lasts=self.lasts)
                 process.settings = self.settings
+                self._starting = process
+                if self._closed:
+                    process.end(ASKED[1], now=True)
                 process.begin(self.quarantine)
                 if not process.ready.wait(self.settings.start_seconds):
                     process.end(f"it was not ready after {self.settings.start_seconds:g} s.", now=True)
+                self._starting = None
                 if process.refused:
                     raise Refused(process.refused)
                 if process.hello is not None and not process.gone.is_set():
                     self._process = process
-                elif process.importing and process.importing not in self.quarantine:
+                elif process.importing and process.importing not in self.quarantine and process.why not in ASKED:
                     self.quarantine.append(process.importing)
                 else:
                     what = f"{process.why or death(process.popen.returncode)} {' | '.join(list(process.lines)[-3:])}"
@@ -405,17 +376,6 @@ class ProcessWorker:
 
 def no_worker() -> Problem:
     return Problem("no-worker", "worker", "no worker is up.", "Wait until it has started.")
-
-
-def death(code: int | None) -> str:
-    """How a process ended, in words."""
-    if code is None:
-        return "the worker does not answer."
-    if code >= 0:
-        return f"it ended the worker with exit code {code}."
-    name = signal.Signals(-code).name if -code in {one.value for one in signal.Signals} else f"signal {-code}"
-    guess = ", most likely because the machine's memory was full" if name == "SIGKILL" else ""
-    return f"the worker died of {name}{guess}."
 
 
 def too_large(run: str, error: FrameError) -> Problem:
