@@ -22,6 +22,7 @@ Outputs = Mapping[str, Any]
 
 MIN_SECONDS = 0.25  # what took less is sooner made again than read
 MAX_DISK_ENTRY = 512 << 20
+_STANDING = frozenset({bool, int, float, str, type(None)})  # these always stand
 _ENTRY_BYTES = 512  # an entry's own cost: key, dicts, links
 
 
@@ -184,6 +185,8 @@ def _checks(outputs: Outputs) -> tuple[Callable[[], bool], ...]:
     """What to ask before the outputs are used again: a value may know that it no longer stands."""
     found: list[Callable[[], bool]] = []
     for value in outputs.values():
+        if type(value) in _STANDING:
+            continue
         for one in value if type(value) is Many else (value,):
             fresh = getattr(one, "fresh", None)
             if callable(fresh):

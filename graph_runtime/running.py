@@ -17,7 +17,7 @@ from graph_runtime.expansion import Inner, expand
 from graph_runtime.graph import Expansion
 from graph_runtime.previews import Previews
 from graph_runtime.problem import Cancelled, Problem, Refused
-from graph_runtime.task import Scope, State, Task, gather, tasks_of
+from graph_runtime.task import DONE, Scope, State, Task, gather, tasks_of
 from graph_runtime.values import summary
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Running:
                 if self.cancelled.is_set():
                     raise Cancelled
                 task = stack[-1]
-                before = None if task.settled else self.advance(task)
+                before = None if task.state >= DONE else self.advance(task)
                 if before is not None:
                     stack.append(before)
                 else:
@@ -115,10 +115,11 @@ class Running:
             if self.on_disk(task):
                 return None
             task.waits = [task.twin] if task.twin is not None else task.eager()
-        while not task.settled:
-            before = self.waiting(task)
-            if before is not None or task.settled:
-                return before
+        while task.state < DONE:
+            if task.at < len(task.waits):
+                before = self.waiting(task)
+                if before is not None or task.state >= DONE:
+                    return before
             if task.state is State.EXPANDED:
                 self.collect(task)
             elif task.twin is not None:
@@ -131,7 +132,7 @@ class Running:
         """The next task this one waits for; skips the task if one of them came to nothing."""
         while task.at < len(task.waits):
             before = task.waits[task.at]
-            if not before.settled:
+            if before.state < DONE:
                 if before.state is State.NEW:
                     return before
                 self.fail(task, [_endless(task)])  # only a twin further up can be under way: it waits for itself
@@ -198,26 +199,31 @@ class Running:
         try:
             arguments = gather(task)
             each = calls(arguments)
-            made = [self.call_once(task, one) for one in ([arguments] if each is None else each)]
-            task.mapped = each is not None
-            task.parts = [
-                expand(self, task, index if task.mapped else None, one, (each or [arguments])[index])
-                if isinstance(one, Expansion)
-                else outputs_of(task.node, one, task.label)
-                for index, one in enumerate(made)
-            ]
+            if each is None:
+                parts = [self.part(task, None, arguments)]
+            else:
+                parts = [self.part(task, index, one) for index, one in enumerate(each)]
         except (Exception, SystemExit) as error:
             self.raised(task, error, arguments)
             return
-        inner = [part for part in task.parts if isinstance(part, Inner)]
+        task.mapped = each is not None
+        inner = [part for part in parts if type(part) is Inner]
         if not inner:
-            self.done(task, together(task.node, task.parts) if task.mapped else task.parts[0])
+            self.done(task, together(task.node, parts) if task.mapped else parts[0])
             return
+        task.parts = parts
         task.waits, task.at = [one for part in inner for one in part.tasks], 0
         self.plan(task.waits)
         task.made_from, task.volatile = self.origins(task)
         self.let_go(task.cut())  # what is inside holds what it needs of these
         task.state = State.EXPANDED
+
+    def part(self, task: Task, index: int | None, arguments: dict[str, Any]) -> Any:
+        """What one call gave: outputs, or an expansion under way. `index` tells which of many it is."""
+        returned = self.call_once(task, arguments)
+        if type(returned) is Expansion:
+            return expand(self, task, index, returned, arguments)
+        return outputs_of(task.node, returned, task.label)
 
     def call_once(self, task: Task, arguments: dict[str, Any]) -> Any:
         node = task.node
@@ -225,12 +231,12 @@ class Running:
             raise Refused(
                 Problem("no-function", task.label, f"{node.kind} cannot run here.", "Run it in a worker.", task.label)
             )
-        given = dict(arguments)
-        for name in node.lazy:
-            given.setdefault(name, None)
+        given = arguments
+        if node.lazy:
+            given = dict.fromkeys(node.lazy) | given
         if node.context:
             context = Context(self.run, task.label, self, self.executor.services, self.cancelled, self.document)
-            given[node.context] = context
+            given = {**given, node.context: context}
         recover = self.executor.recover
         try:
             return node.function(**given)
@@ -306,7 +312,7 @@ class Running:
             task.wanted -= 1
             if task.wanted:
                 continue
-            if task.settled:
+            if task.state >= DONE:
                 task.outputs = None
             elif task.state is State.NEW and task.planned:
                 task.planned = False

@@ -32,6 +32,9 @@ class State(IntEnum):
     SKIPPED = 5
 
 
+DONE = State.DONE
+
+
 class Given(NamedTuple):
     """A value that is already there, and what stands for it in keys (None: its own spelling). `checked`: it suits."""
 
@@ -91,10 +94,6 @@ class Task:
     dear: bool = False
     began: float = 0.0
 
-    @property
-    def settled(self) -> bool:
-        return self.state >= State.DONE
-
     def eager(self) -> Sequence[Task]:
         """Those of its feeds that are needed in any case."""
         lazy = self.node.lazy
@@ -149,19 +148,23 @@ class Scope:
         """Find out where the task's inputs come from."""
         sources: dict[str, Source] = {}
         feeds: list[Task] = []
+        input_named = task.node.input
         for name, value in self.graph.steps[task.id].inputs.items():
             if value is None:
                 continue
-            wanted = task.node.input(name)
+            wanted = input_named(name)
+            if type(value) is Join and value[0] and not (type(wanted) is Wire and wanted.many):
+                source = self.tasks.get(value[0]) or self.task(value[0], defs)
+                sources[name] = Wired(source, value[1])
+                feeds.append(source)
+                continue
             if type(wanted) is Wire and wanted.many:
                 sources[name] = self.several(value, wanted, task, defs)
                 feeds.extend(tasks_of(sources[name]))
                 continue
-            sources[name] = source = self.source(value, wanted, task, name, defs)
-            if type(source) is Wired:
-                feeds.append(source.task)
-            elif type(source) is list:
-                feeds.extend(tasks_of(source))
+            sources[name] = found = self.source(value, wanted, task, name, defs)
+            if type(found) is not Given:
+                feeds.extend(tasks_of(found))
         task.sources, task.feeds = sources, feeds
 
     def source(
