@@ -89,6 +89,9 @@ def parser() -> argparse.ArgumentParser:
     inspect = add("inspect", inspect_checkpoint, "Tell what a checkpoint is, from its headers.")
     inspect.add_argument("path", type=Path, metavar="FILE_OR_FOLDER")
     add("doctor", run_doctor, "Look whether everything is there that is needed.")
+    bench = add("bench", run_bench, "Measure a part of the program.")
+    bench.add_argument("part", choices=["executor"], help="executor: what it costs for each step of a graph")
+    bench.add_argument("--steps", type=int, action="append", metavar="N", help="size of the graphs; repeatable")
     return top
 
 
@@ -102,6 +105,8 @@ def settings_of(asked: argparse.Namespace) -> Settings:
 
 def run_workflow(asked: argparse.Namespace, settings: Settings) -> int:
     """`latentloom run`: the paths of the files it wrote, one on each line."""
+    from graph_runtime.watch import Watch  # its library takes long, and no other command needs it
+
     changes = oneshot.Changes(tuple(map(pair, asked.set)), asked.prompt, asked.seed)
     path = asked.workflow or oneshot.starter(settings)
     source = oneshot.read_source(path, settings)
@@ -122,7 +127,7 @@ def run_workflow(asked: argparse.Namespace, settings: Settings) -> int:
             pressed.append(True)
             return len(pressed) > 1
 
-        with terminal.Watch(titles, quiet=asked.json) as watch:
+        with Watch(titles, quiet=asked.json) as watch:
             report = oneshot.run(worker, prepared, watch, interrupted)
     finally:
         worker.close()
@@ -217,6 +222,17 @@ def run_doctor(asked: argparse.Namespace, settings: Settings) -> int:
     else:
         terminal.show_findings(findings)
     return FAILED if any(one.state == "failed" for one in findings) else DONE
+
+
+def run_bench(asked: argparse.Namespace, settings: Settings) -> int:
+    from graph_runtime import bench  # it describes nodes of its own, which nothing else should see
+
+    rows = bench.bench_executor(tuple(asked.steps or bench.SIZES))
+    if asked.json:
+        show_json(rows)
+    else:
+        terminal.show_table(rows)
+    return DONE
 
 
 def pair(text: str) -> tuple[str, str]:

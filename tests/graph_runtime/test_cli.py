@@ -201,3 +201,11 @@ def test_control_characters_in_a_workflow_do_not_reach_the_terminal(cli: Cli, tm
     done = cli("run", write(tmp_path / "w.json", {**WORKFLOW, "steps": steps}))
     assert done.returncode == 1
     assert "\x1b" not in done.stderr and "\x07" not in done.stderr
+
+
+def test_bench_prints_one_row_for_each_shape_and_size(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "executor", "--steps", "10", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {(row["shape"], row["steps"]) for row in rows} == {("chain", 10), ("wide", 10)}
+    assert main(["bench", "executor", "--steps", "10"]) == 0
+    assert "first_us_median" in capsys.readouterr().out
