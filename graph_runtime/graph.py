@@ -140,8 +140,7 @@ def wanted_steps(graph: Graph, defs: Mapping[str, NodeDef]) -> tuple[str, ...]:
     """The graph's targets; without any, every step whose kind is an output."""
     if graph.targets:
         return tuple(dict.fromkeys(graph.targets))
-    outputs = {kind for kind, one in defs.items() if one.output}
-    return tuple(id for id, step in graph.steps.items() if step.kind in outputs)
+    return tuple(id for id, step in graph.steps.items() if (one := defs.get(step.kind)) is not None and one.output)
 
 
 def in_order(graph: Graph, starts: Collection[str]) -> list[str]:

@@ -157,8 +157,11 @@ class Supervisor:
         self._leave()
         self._call()
         for slot in self.slots:
-            if slot.claim is not None:
-                slot.handle.cancel(slot.claim.run.id)
+            claim = slot.claim
+            if claim is None:
+                slot.handle.close()
+            else:
+                slot.handle.cancel(claim.run.id)
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.1, until - time.monotonic()))

@@ -31,7 +31,7 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
     references = {model: names[model, mode] for model, mode in said.items()}
     paths: dict[str, dict[str, Any]] = {}
     for route in listed:
-        plain = re.sub(r"\{(\w+):[^}]*(\{[^}]*\})?\}", r"{\1}", route.path)
+        plain = re.sub(r":[^}]*", "", route.path)
         paths.setdefault(plain, {})[route.method.lower()] = _operation(route, plain, references)
     return {
         "openapi": "3.1.0",

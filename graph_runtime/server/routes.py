@@ -108,5 +108,5 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", WORKFLOW, workflows.remove_workflow, TOKEN, answer=wire.Done),
     Route("GET", WORKFLOW + "/versions", workflows.list_versions, TOKEN, answer=wire.Versions),
     Route("POST", WORKFLOW + "/versions", workflows.save_version, BODY, wire.VersionBody, wire.WorkflowMessage),
-    Route("GET", WORKFLOW + r"/versions/{version:\d{1,9}}", workflows.get_version, TOKEN, answer=wire.WorkflowDocument),
+    Route("GET", WORKFLOW + "/versions/{version}", workflows.get_version, TOKEN, answer=wire.WorkflowDocument),
 )

@@ -10,7 +10,8 @@ REPEATS = 21
 COLUMNS = ("first", "cached", "changed", "validate", "keys")
 
 if __name__ == "__main__":
-    print(f"Python {platform.python_version()}, {platform.machine()}, {REPEATS} repeats; processor time in µs per step, least / median\n")
+    print(f"Python {platform.python_version()}, {platform.machine()}, {REPEATS} repeats")
+    print("Processor time in µs per step, least / median\n")
     print("| shape | steps | " + " | ".join(COLUMNS) + " |")
     print("|---|---:|" + "---:|" * len(COLUMNS))
     for row in bench_executor(repeats=REPEATS):

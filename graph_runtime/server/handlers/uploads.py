@@ -50,7 +50,7 @@ async def receive(call: Call, path: Path) -> int:
 async def upload(call: Call) -> wire.FileMessage:
     """Keep a picture in the input folder, under the label if it is free, else with a number."""
     server = call.server
-    label = "".join(one for one in Path(call.query.name).stem if one.isprintable())
+    label = "".join(one for one in Path(call.query.name).stem if one.isprintable()).strip(". ")
     if unsafe(label) or "/" in label:
         what = f"{call.query.name[:80]!r} cannot be the name of a file."
         raise Refused(Problem("bad-name", "query.name", what, "Give a plain name, e.g. cat.png."))

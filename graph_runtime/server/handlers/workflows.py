@@ -117,7 +117,11 @@ async def get_workflow(call: Call) -> wire.WorkflowDocument:
 
 async def get_version(call: Call) -> wire.WorkflowDocument:
     """A saved workflow as it was."""
-    return await _version(call, int(call.part("version")))
+    number = call.part("version")
+    if not (number.isascii() and number.isdecimal() and len(number) < 10):
+        what = f"there is no version {number[:20]!r}."
+        raise Refused(Problem("unknown-version", call.part("workflow")[:80], what, "Choose one of those listed."))
+    return await _version(call, int(number))
 
 
 async def _version(call: Call, version: int | None) -> wire.WorkflowDocument:
