@@ -75,7 +75,7 @@ class Family:
         return import_module(f"{self.package}.defaults")
 
 
-FAMILIES: tuple[Family, ...] = (Family("nodes.models.flux1"),)
+FAMILIES: tuple[Family, ...] = (Family("nodes.models.flux1"), Family("nodes.models.auraflow"))
 
 
 @dataclass(frozen=True)
