@@ -74,7 +74,7 @@ class Family:
         return import_module(f"{self.package}.defaults")
 
 
-FAMILIES: tuple[Family, ...] = (Family("nodes.models.flux1"),)
+FAMILIES: tuple[Family, ...] = (Family("nodes.models.flux1"), Family("nodes.models.flux2"))
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Found:
         usual = LatentFormat()
         return LatentFormat(
             channels=getattr(self.config, "latent_channels", vae.get("latent", usual.channels)),
-            downscale=2 ** (len(vae["widths"]) - 1) if vae else usual.downscale,
+            downscale=autoencoder_keys.pixels_per_cell(vae) if vae else usual.downscale,
             scale=vae.get("scale", usual.scale),
             shift=vae.get("shift", usual.shift),
         )

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from nodes.models.autoencoders import flux2, kl
 from nodes.models.autoencoders import keys as autoencoder_keys
-from nodes.models.autoencoders import kl
 from nodes.models.encoders import clip, t5
 from nodes.models.encoders import keys as encoder_keys
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
@@ -40,16 +40,21 @@ def load_transformer(found: Found, dtype: Dtype, device: str = "cpu") -> nn.Modu
 def load_autoencoder(
     part: Part, dtype: Dtype, device: str = "cpu", latent: LatentFormat | None = None
 ) -> kl.Autoencoder:
-    """An autoencoder. `latent` says scale and shift where the file does not."""
+    """An autoencoder. `latent` says scale and shift where the file does not; Flux.2's has statistics instead."""
     usual = {"scale": latent.scale, "shift": latent.shift} if latent else {}
+    config = usual | part.config
     with torch.device("meta"):
-        module = kl.Autoencoder(kl.Config(**(usual | part.config)))
-    return _filled(module, part, autoencoder_keys.rename(part), dtype, device)
+        normalised = "decoder_widths" in config
+        module = flux2.Autoencoder(flux2.Config(**config)) if normalised else kl.Autoencoder(kl.Config(**config))
+
+    def kept(name: str) -> torch.dtype:
+        wanted = dtype(name) if callable(dtype) else dtype
+        return torch.float32 if name.startswith("bn.") else wanted
+
+    return _filled(module, part, autoencoder_keys.rename(part), kept, device)
 
 
-def load_text_encoder(
-    family: Family, parts: Mapping[str, Part], dtype: torch.dtype, device: str = "cpu"
-) -> nn.Module:
+def load_text_encoder(family: Family, parts: Mapping[str, Part], dtype: torch.dtype, device: str = "cpu") -> nn.Module:
     """A family's text encoders and their tokenizers as one module. `parts` by kind, each with its tokenizer's folder.
 
     Raises Refused when a file does not fill its encoder exactly, or a tokenizer is missing or of another vocabulary.
