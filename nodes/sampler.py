@@ -18,7 +18,7 @@ from nodes.models.sampling.noise import noise as drawn
 from nodes.models.sampling.noise import noised
 from nodes.models.sampling.solvers import SOLVERS, Velocity
 from nodes.previews import Watcher
-from nodes.recipes import Model
+from nodes.recipes import Model, latent_format, same_space
 from nodes.sigmas import AUTO, Spacing, Steps, Strength, levels
 from nodes.sockets import Conditioning, Latent, Sigmas, refused
 
@@ -106,7 +106,7 @@ def _check_family(model: Model, latent: Latent, positive: Conditioning, negative
             what = f"the text was encoded for {conditioning.family}, but {model.title} is a {model.family} model."
             fix = f"Encode it with a text encoder of {model.family}."
             raise refused("other-family", f"{PLACE}.{name}", what, fix)
-    if latent.family and latent.family != model.family:
+    if not same_space(latent.family, model.family):
         what = f"the latent is one of {latent.family}, but {model.title} is a {model.family} model."
         fix = f"Decode it with {latent.family}'s VAE and encode the picture with {model.family}'s."
         raise refused("other-family", f"{PLACE}.latent", what, fix)
@@ -114,8 +114,9 @@ def _check_family(model: Model, latent: Latent, positive: Conditioning, negative
     if channels != model.config.latent_channels:
         what = f"the latent has {channels} channels, {model.title} paints {model.config.latent_channels}."
         raise refused("wrong-latent", f"{PLACE}.latent", what, "Take an Empty latent of this model, or its own VAE.")
-    if height % 2 or width % 2:
-        what = f"{width}×{height} cells are not whole patches of 2×2."
+    patch = latent_format(family_named(model.family)).patch
+    if height % patch or width % patch:
+        what = f"{width}×{height} cells are not whole patches of {patch}×{patch}."
         fix = f"Use pictures whose sides are multiples of {model.defaults.multiple} pixels."
         raise refused("wrong-latent", f"{PLACE}.latent", what, fix)
 
@@ -154,7 +155,7 @@ def _cfg_scale(ctx: Context, model: Model, asked: float, negative: Conditioning 
 
 def _advise(ctx: Context, model: Model, positive: Conditioning, guidance: float, strength_lost: bool) -> None:
     """Say what else was asked for in vain, or is not what the model was made for."""
-    if guidance > 0 and not getattr(model.config, "guidance", True):
+    if guidance > 0 and not model.config.guidance:
         ctx.log(f"{model.title} was not distilled with guidance: {guidance:g} has no effect.")
     text = positive.tensors.get("text")
     longest = model.defaults.text_length

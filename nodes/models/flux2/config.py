@@ -37,6 +37,8 @@ class Config:
             problems.append(f"axes {self.axes} sum to {sum(self.axes)}, a head has {self.width // self.heads} features")
         if len(self.axes) != 4 or any(width % 2 for width in self.axes):
             problems.append(f"axes {self.axes} must be four even numbers")
+        if self.in_channels != self.out_channels:
+            problems.append(f"its input has {self.in_channels} features and its output {self.out_channels}")
         if self.text_width % 3:
             problems.append(f"{self.text_width} text features are not three layers side by side")
         if problems:
@@ -47,6 +49,11 @@ class Config:
     def latent_channels(self) -> int:
         """Channels of the latent that is sampled: 128 in every release."""
         return self.out_channels
+
+    @property
+    def wants_picture(self) -> bool:
+        """Whether its input holds a picture beside the latent: never, pictures come as tokens of their own."""
+        return False
 
     @classmethod
     def dev(cls) -> Config:

@@ -8,8 +8,14 @@ from nodes.models.family import LatentFormat
 from nodes.models.flux2.config import Config
 from nodes.models.sampling.schedule import Schedule
 
+ENCODERS = ("language",)
+"""The text encoders it reads prompts with: a language model, Mistral 3 for dev and Qwen3 for klein."""
+
 LATENT = LatentFormat(channels=128, downscale=16, scale=1.0, shift=0.0, patch=1)
 """What is sampled is 2 × 2 of the autoencoder's cells as one, normalised by the autoencoder itself."""
+
+TEXT_LENGTH = 512
+"""Tokens a text is filled up to; the filling is read too."""
 
 REFERENCE_PIXELS = 1024 * 1024
 """Area a reference picture is scaled down to; 0 or absent would say that a family takes no reference pictures."""
