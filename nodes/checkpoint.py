@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
 from nodes.models.autoencoders.keys import pixels_per_cell
+from nodes.models.encoders.keys import loaded
 from nodes.models.family import FAMILIES, Family, Found, family_named, find
 from nodes.models.sampling.schedule import Schedule
 from nodes.models.weights.config import read_config
@@ -170,11 +171,11 @@ def _text_encoder(
     ctx: Context, family: Family, places: Mapping[str, Place], dtype: str, tokenizers: Stored | None = None
 ) -> TextEncoder:
     """`places`: each kind of text encoder, and where it is."""
-    parts = [found.parts[kind] for kind, (_, found) in places.items()]
+    parts = [loaded(found.parts[kind]) for kind, (_, found) in places.items()]
     largest = max(parts, key=lambda part: part.header.parameters)
     chosen = dtype_for(largest, ctx.device, dtype)
     return TextEncoder(
-        title=_title(next(found for kind, (_, found) in places.items() if found.parts[kind] is largest)),
+        title=_title(next(found for kind, (_, found) in places.items() if kind == largest.kind)),
         family=family.name,
         encoders=tuple((kind, stored) for kind, (stored, _) in places.items()),
         dtype=chosen,

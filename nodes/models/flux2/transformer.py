@@ -342,7 +342,7 @@ def _check_shapes(text: Tensor, references: list[Tensor], shape: Sequence[int], 
         ),
         (
             any(one.ndim != 4 or one.shape[1] != config.in_channels for one in references),
-            f"a reference is {[list(one.shape) for one in references]}, this model takes {config.in_channels} channels.",
+            f"references are {[list(r.shape) for r in references]}, this model takes {config.in_channels} channels.",
             "Encode the reference picture with the autoencoder of this model.",
         ),
     ]
