@@ -15,6 +15,7 @@ from nodes.models.encoders.keys import loaded
 from nodes.models.family import FAMILIES, Family, Found, family_named, find
 from nodes.models.sampling.schedule import Schedule
 from nodes.models.weights.config import read_config
+from nodes.models.weights.folder import INDEX
 from nodes.recipes import Model, Stored, TextEncoder, Vae, bytes_in, dtype_for, latent_format, space_of
 from nodes.sockets import refused
 
@@ -162,7 +163,7 @@ def _model(ctx: Context, stored: Stored, found: Found, dtype: str, vae: Vae | No
         dtype=chosen,
         size=bytes_in(part, chosen),
         config=part.config,
-        defaults=recommended(found.path, family.defaults.defaults(part.config)),
+        defaults=recommended(found.path, _usual(found.path, family, part.config)),
         vae=small,
     )
 
@@ -205,6 +206,13 @@ def _vae(ctx: Context, stored: Stored, found: Found, dtype: str) -> Vae:
         factor=pixels_per_cell(part.config),
         space=space,
     )
+
+
+def _usual(path: Path, family: Family, config: Any) -> Any:
+    """The family's defaults for a network of these sizes, as its pipeline's index tells it to be."""
+    usual, index = family.defaults.defaults(config), path / INDEX
+    told = getattr(family.defaults, "told", None)
+    return told(usual, read_config(index)) if told and index.is_file() else usual
 
 
 def recommended(path: Path, usual: Any) -> Any:

@@ -149,3 +149,8 @@ class Projector(nn.Module):
         x = self.patch_merger["merging_layer"](x)
         projected: Tensor = self.linear_2(F.gelu(self.linear_1(x)))
         return projected
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """A picture (H, W, 3) from 0 to 1, already of whole tokens → (1, 3, H, W) as the tower takes it."""
+    return ((pixels - torch.tensor(MEAN)) / torch.tensor(SPREAD)).permute(2, 0, 1)[None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nodes.models.family import LatentFormat
@@ -39,11 +40,14 @@ class Defaults:
 SCHEDULE = Schedule(dynamic=True, empirical=True)
 DEV = Defaults(steps=50, guidance=4.0, schedule=SCHEDULE)
 KLEIN = Defaults(steps=4, guidance=0.0, schedule=SCHEDULE)
+KLEIN_BASE = Defaults(steps=50, guidance=0.0, schedule=SCHEDULE, true_cfg=4.0)
 
 
 def defaults(config: Config) -> Defaults:
-    """By what the network is: without guidance it is a klein model, which is distilled to four steps.
-
-    The klein *base* models have the same shapes and are not distilled: they want 50 steps and a true CFG of 4.
-    """
+    """By what the network is: without guidance it is a klein model, which is distilled to four steps."""
     return DEV if config.guidance else KLEIN
+
+
+def told(usual: Defaults, index: Mapping[str, object]) -> Defaults:
+    """What a pipeline's model_index.json changes: klein *base* has klein's shapes and is not distilled."""
+    return KLEIN_BASE if usual == KLEIN and index.get("is_distilled") is False else usual

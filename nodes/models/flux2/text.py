@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from graph_runtime.problem import Problem, Refused
-from nodes.models.encoders import pixtral
 from nodes.models.encoders.encoded import Encoded
 from nodes.models.encoders.language import Heard, Language
 from nodes.models.encoders.language_keys import usual_layers
@@ -166,12 +165,6 @@ class TextEncoder(nn.Module):
             ids += self.words.ids(END)
         ids += self.words.ids(f"[INST]{prompt.replace(PICTURE, '')}"[: 64 * HEARD])[:HEARD]
         return [*ids, self._token(END)], pieces
-
-
-def normalised(pixels: Tensor, vision: pixtral.Config) -> Tensor:
-    """A picture (H, W, 3), 0…255 in whole steps, already of whole tokens → (1, 3, H, W) as the eye takes it."""
-    mean, spread = torch.tensor(pixtral.MEAN), torch.tensor(pixtral.SPREAD)
-    return ((pixels.float() / 255 - mean) / spread).permute(2, 0, 1)[None]
 
 
 def _short(text: str, most: int = 60) -> str:
