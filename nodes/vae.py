@@ -91,7 +91,7 @@ def encode_tiled(image: Image, vae: Vae, ctx: Context, *, tile: Tile = 1024, ove
     """
 
     def run(net: Autoencoder, x: Tensor) -> Tensor:
-        return tiled(net.moments, x, tile, tile // vae.factor, overlap, ctx.progress)
+        return torch.cat(net.encode_tiled(x, tile, overlap, ctx.progress), dim=1)
 
     return _latents(ctx, image, vae, run, False, 0)
 

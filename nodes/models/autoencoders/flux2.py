@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nodes.models.autoencoders import kl
+from nodes.models.autoencoders.tiles import Done, tiled
 
 PATCH = 2
 EPSILON = 1e-4
@@ -83,6 +84,15 @@ class Autoencoder(kl.Autoencoder):
     def decode(self, z: Tensor) -> Tensor:
         """(B, C, h, w), unscaled → (B, 3, H, W), about −1…1."""
         return super().decode(unpatchify(z))
+
+    def encode_tiled(
+        self, x: Tensor, tile: int = 0, overlap: float = 0.25, done: Done | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As `encode`, in tiles of about `tile` pixels; seams are blended before 2 × 2 cells become one."""
+        size = max(1, (tile or self.config.sample_size) // self.config.factor) * self.config.factor
+        moments = tiled(super().moments, x, size, size * PATCH // self.config.factor, overlap, done)
+        mean, logvar = patchify(moments).chunk(2, dim=1)
+        return mean, logvar.clamp(-30.0, 20.0)
 
     def scaled(self, z: Tensor) -> Tensor:
         """The latent that is sampled: (z − mean) / √(variance + ε), channel by channel."""
