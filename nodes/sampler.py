@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -62,7 +63,7 @@ def sample(
     add_noise: off for a latent that has the noise of the first level in it already
     """
     _check_family(model, latent, positive, negative)
-    latent = _one_for_each(latent, positive)
+    latent = _one_for_each(latent, positive, negative)
     walk = list(sigmas) if sigmas is not None else levels(model, latent, steps, schedule, denoise)
     method = SOLVERS[solver if solver != AUTO else model.defaults.solver]
     scale = _cfg_scale(ctx, model, true_cfg, negative)
@@ -75,11 +76,16 @@ def sample(
     watcher = Watcher(ctx, model, len(walk) - 1)
     with ctx.use(model) as net:
         asked = loop.visited(method, walk)
-        speak = family_named(model.family).transformer.velocity
-        velocity: Velocity = speak(net, positive.tensors, shape, asked, strength)
+        of_family = family_named(model.family).transformer.velocity
+
+        def speak(told: guided.Condition, size: Sequence[int]) -> Velocity:
+            velocity: Velocity = of_family(net, told, size, asked, strength)
+            return velocity
+
         if scale != 1 and negative is not None:
-            away = speak(net, negative.tensors, shape, asked, strength)
-            velocity = guided.cfg(velocity, away, scale)
+            velocity = guided.cfg_of(speak, positive.tensors, negative.tensors, shape, scale)
+        else:
+            velocity = speak(positive.tensors, shape)
         if latent.mask is not None:
             held = (t.to(ctx.device) for t in (latent.samples, latent.mask[:, None]))
             velocity = guided.masked(velocity, *held)
@@ -121,13 +127,14 @@ def _check_family(model: Model, latent: Latent, positive: Conditioning, negative
         raise refused("wrong-latent", f"{PLACE}.latent", what, fix)
 
 
-def _one_for_each(latent: Latent, positive: Conditioning) -> Latent:
+def _one_for_each(latent: Latent, positive: Conditioning, negative: Conditioning | None) -> Latent:
     """As many latents as there are texts to paint. Raises Refused where one number does not divide the other."""
     if len(latent) == 1 and len(positive) > 1:
-        return replace(latent, samples=latent.samples.repeat(len(positive), 1, 1, 1))
-    if len(latent) % len(positive):
-        what = f"{len(positive)} texts cannot be shared out to {len(latent)} latents."
-        raise refused("different-number", PLACE, what, "Give one text, or one for each latent.")
+        latent = replace(latent, samples=latent.samples.repeat(len(positive), 1, 1, 1))
+    for texts in (positive, negative):
+        if texts is not None and len(latent) % len(texts):
+            what = f"{len(texts)} texts cannot be shared out to {len(latent)} latents."
+            raise refused("different-number", PLACE, what, "Give one text, or one for each latent.")
     return latent
 
 

@@ -75,7 +75,11 @@ class Family:
         return import_module(f"{self.package}.defaults")
 
 
-FAMILIES: tuple[Family, ...] = (Family("nodes.models.flux1"), Family("nodes.models.flux2"))
+FAMILIES: tuple[Family, ...] = (
+    Family("nodes.models.flux1"),
+    Family("nodes.models.auraflow"),
+    Family("nodes.models.flux2"),
+)
 
 
 @dataclass(frozen=True)

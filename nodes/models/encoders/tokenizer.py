@@ -6,10 +6,10 @@ is said in a note, never silently lost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 from transformers import CLIPTokenizer, LlamaTokenizerFast, T5TokenizerFast
@@ -27,6 +27,8 @@ class Wanted(NamedTuple):
     files   sets of files, of which one must be there
     folder  where it is in a diffusers folder
     ends    whether it closes a text with an end-of-text, which cutting must keep
+    side    where padding goes
+    fixed   what its file may leave open or say otherwise
     """
 
     title: str
@@ -34,12 +36,16 @@ class Wanted(NamedTuple):
     files: tuple[tuple[str, ...], ...]
     folder: str = "tokenizer"
     ends: bool = True
+    side: Literal["left", "right"] = "right"
+    fixed: Mapping[str, Any] = {}
 
+
+ENDED = {"add_bos_token": False, "add_eos_token": True}
 
 WANTED: dict[str, Wanted] = {
     "clip": Wanted("CLIP", CLIPTokenizer, (("tokenizer.json",), ("vocab.json", "merges.txt"))),
     "t5": Wanted("T5", T5TokenizerFast, (("tokenizer.json",), ("spiece.model",)), "tokenizer_2"),
-    "umt5": Wanted("Pile-T5", LlamaTokenizerFast, (("tokenizer.json",), ("tokenizer.model",))),
+    "umt5": Wanted("Pile-T5", LlamaTokenizerFast, (("tokenizer.json",), ("tokenizer.model",)), fixed=ENDED),
 }
 
 
@@ -73,9 +79,10 @@ class Tokenizer:
         given = list(texts)
         whole = self.inner(given)["input_ids"]
         how = {"padding": True, "pad_to_multiple_of": multiple} if multiple else {"padding": "max_length"}
-        fixed = self.inner(given, truncation=True, max_length=length, return_tensors="pt", **how)
-        notes = []
         wanted = WANTED[self.kind]
+        cut = {"truncation": True, "max_length": length, "return_tensors": "pt", "padding_side": wanted.side}
+        fixed = self.inner(given, **cut, **how)
+        notes = []
         for text, found in zip(given, whole, strict=True):
             if len(found) > length:
                 lost = self.inner.decode(found[length - 1 : -1] if wanted.ends else found[length:]).strip()
@@ -88,7 +95,7 @@ class Tokenizer:
 
 def load_tokenizer(kind: str, folder: Path | None) -> Tokenizer:
     """The tokenizer in a folder. Refused when there is none, with the files that are wanted and where to put them."""
-    name, build, sets, home, _ = WANTED[kind]
+    name, build, sets, home = WANTED[kind][:4]
     wanted = " or ".join(" and ".join(files) for files in sets)
     fix = f"Put {name}'s tokenizer folder ({wanted}) where the model is: in a diffusers folder it is `{home}`."
     if folder is None:
@@ -100,7 +107,7 @@ def load_tokenizer(kind: str, folder: Path | None) -> Tokenizer:
     if any(path.stat().st_size > MAX_BYTES for path in here):
         raise Refused(Problem("bad-tokenizer", str(folder), f"a file is larger than {MAX_BYTES:,} bytes.", fix))
     try:
-        inner = build.from_pretrained(str(folder), local_files_only=True)
+        inner = build.from_pretrained(str(folder), local_files_only=True, **WANTED[kind].fixed)
         end = int(inner.eos_token_id)
         if inner.pad_token is None:  # what padding is made of makes no difference where it is masked
             inner.pad_token = inner.eos_token

@@ -102,8 +102,10 @@ class Schedule:
         spacing = SPACINGS.get(self.spacing)
         if spacing is None:
             raise _refused(f"the spacing {self.spacing!r} is unknown.", f"Use one of {', '.join(SPACINGS)}.")
-        raw = spacing.raw(steps, self.lowest) if isinstance(steps, int) and steps > 0 else steps
-        levels = np.atleast_1d(np.asarray(raw, np.float32))
+        if isinstance(steps, int) and steps > 0:
+            levels = spacing.raw(steps, self.lowest)
+        else:
+            levels = np.atleast_1d(np.asarray(steps, np.float32))
         if not len(levels) or not 0 < levels[-1] <= levels[0] <= 1 or (np.diff(levels) >= 0).any():
             what = f"{steps!r} is neither a number of steps nor levels that fall from 1 towards 0."
             raise _refused(what, "Give one step or more, or falling numbers in (0, 1].")
@@ -158,13 +160,13 @@ def _refused(what: str, fix: str) -> Refused:
 
 def _even(n: int, lowest: float) -> Numbers:
     """1, 1 − 1/n, … 1/n: equal steps down to 0."""
-    return np.linspace(1.0, 1 / n, n)
+    return np.linspace(1.0, 1 / n, n).astype(np.float32)
 
 
 def _to_lowest(n: int, lowest: float) -> Numbers:
     """1 … the smallest level of training in equal steps, before the shift: so that one is shifted twice.
 
-    What diffusers' scheduler does when it is asked for a number of steps, and ComfyUI's "normal".
+    What diffusers' scheduler does, in float64, when it is asked for a number of steps; and ComfyUI's "normal".
     """
     return np.linspace(1000.0, lowest * 1000, n) / 1000
 
