@@ -109,7 +109,7 @@ class Schedule:
         if not len(levels) or not 0 < levels[-1] <= levels[0] <= 1 or (np.diff(levels) >= 0).any():
             what = f"{steps!r} is neither a number of steps nor levels that fall from 1 towards 0."
             raise _refused(what, "Give one step or more, or falling numbers in (0, 1].")
-        levels = self.shifted(levels, tokens, counted if raw is steps else 0)
+        levels = self.shifted(levels, tokens, 0 if isinstance(steps, int) else counted)
         if self.terminal:
             levels = 1 - (1 - levels) / ((1 - levels[-1]) / (1 - self.terminal))
         levels = spacing.respaced(levels).astype(np.float32)
