@@ -159,8 +159,7 @@ def _from_gguf(name: str) -> str:
 
 
 def _part(header: Header, kind: str, layout: str, prefix: str, stored: Header) -> Part:
-    said = header.config.get("text_config")
-    config = said if isinstance(said, Mapping) else header.config
+    config = _own(header.config)
     vocabulary, width = matrix(header, "embed_tokens.weight")
     queries, keys = (matrix(header, f"layers.0.self_attn.{one}_proj.weight")[0] for one in "qk")
     inner = matrix(header, "layers.0.mlp.gate_proj.weight")[0]
@@ -176,7 +175,7 @@ def _part(header: Header, kind: str, layout: str, prefix: str, stored: Header) -
         "vocabulary": vocabulary, "width": width, "inner": inner, "layers": total, "heads": queries // head,
         "kv_heads": keys // head, "head": head, "theta": _theta(config, theta), "eps": _small(config, eps),
         "qk_norm": kind == "qwen3", "final_norm": "norm.weight" in header,
-        "tied": header.config.get("tie_word_embeddings", config.get("tie_word_embeddings", False)) is True,
+        "tied": bool(config) and header.config.get("tie_word_embeddings", config.get("tie_word_embeddings")) is True,
         "interleaved": layout == "gguf" and kind == "mistral",
     }  # fmt: skip
     sees = all(any(name.startswith(start) for name in header.tensors) for start in VISION)
@@ -185,6 +184,13 @@ def _part(header: Header, kind: str, layout: str, prefix: str, stored: Header) -
     tekken = next((info.path for name, info in stored.tensors.items() if name.endswith(TEKKEN)), None)
     billions = f"{title} {round(sum(info.elements for name, info in header.tensors.items()) / 1e9)}B"
     return Part("language", header, layout, sizes, prefix, billions if width >= 1024 else title, tekken)
+
+
+def _own(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a config.json says of the language model; {} when it is of another model, such as the transformer."""
+    said = config.get("text_config")
+    found = said if isinstance(said, Mapping) else config
+    return found if "hidden_size" in found or "num_hidden_layers" in found else {}
 
 
 def _vision(header: Header, text: int, eps: Any) -> dict[str, Any] | None:

@@ -70,8 +70,5 @@ class Config:
     @classmethod
     def tiny(cls, **changes: object) -> Config:
         """Small enough for a test, nothing left out: two blocks of each kind."""
-        small = cls(
-            in_channels=32, out_channels=32, width=64, heads=2, double_blocks=2, single_blocks=2, text_width=48,
-            axes=(8, 8, 8, 8), mlp=192,
-        )  # fmt: skip
+        small = cls(width=64, heads=2, double_blocks=2, single_blocks=2, text_width=48, axes=(8, 8, 8, 8), mlp=192)
         return replace(small, **changes)  # type: ignore[arg-type]
