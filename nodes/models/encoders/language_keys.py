@@ -75,7 +75,7 @@ def match(header: Header) -> Part | None:
 def usual_layers(kind: str, total: int) -> tuple[int, ...]:
     """The layers that are read when nobody says: of a model too small for the published ones, its quarters."""
     published = PUBLISHED[kind]
-    return published if total >= published[-1] else tuple(max(1, total * i // 4) for i in (1, 2, 3))
+    return published if total >= published[-1] else tuple(max(i, total * i // 4) for i in (1, 2, 3))
 
 
 def within(part: Part, reach: int) -> Part:
