@@ -45,7 +45,7 @@ class Family:
     """A family by its package. The modules in it, the same in every family:
 
     config       Config, with latent_channels, guidance (was it distilled with it), wants_picture
-    keys         match(header) -> Part | None, rename(part) -> where each parameter is
+    keys         match(header) -> Part | None, rename(part) -> where each parameter is; maybe copies(part)
     transformer  Transformer(config), velocity(net, conditioning, shape, sigmas, guidance)
     text         TextEncoder(one argument per encoder and per tokenizer): prompts to Encoded
     defaults     ENCODERS, LATENT, TEXT_LENGTH, and defaults(config): what a new workflow starts with
@@ -78,6 +78,7 @@ class Family:
 FAMILIES: tuple[Family, ...] = (
     Family("nodes.models.flux1"),
     Family("nodes.models.auraflow"),
+    Family("nodes.models.lumina"),
     Family("nodes.models.flux2"),
 )
 

@@ -6,6 +6,7 @@ What a recipe's `load` calls. Knows neither families' names nor budgets.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 
 from nodes.models.autoencoders import flux2, kl
 from nodes.models.autoencoders import keys as autoencoder_keys
-from nodes.models.encoders import clip, language, t5, umt5
+from nodes.models.encoders import clip, gemma, language, t5, umt5
 from nodes.models.encoders import keys as encoder_keys
 from nodes.models.encoders.tekken import Words, load_words
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
@@ -24,6 +25,7 @@ from nodes.models.weights.pieces import Source
 from nodes.models.weights.tensor import bad_file
 
 M = TypeVar("M", bound=nn.Module)
+NO_COPIES: Mapping[str, str] = MappingProxyType({})
 
 
 class Encoder(NamedTuple):
@@ -36,6 +38,7 @@ class Encoder(NamedTuple):
 ENCODERS = {
     "clip": Encoder(clip.build),
     "t5": Encoder(t5.build, t5.FLOAT32_IN_FLOAT16),
+    "gemma": Encoder(gemma.build),
     "umt5": Encoder(umt5.build, t5.FLOAT32_IN_FLOAT16),
     "language": Encoder(language.build),
 }
@@ -48,7 +51,8 @@ def load_transformer(found: Found, dtype: Dtype, device: str = "cpu") -> nn.Modu
     part = found.parts["transformer"]
     with torch.device("meta"):
         module: nn.Module = found.family.transformer.Transformer(part.config)
-    return _filled(module, part, found.family.keys.rename(part), dtype, device)
+    copies = getattr(found.family.keys, "copies", None)
+    return _filled(module, part, found.family.keys.rename(part), dtype, device, copies(part) if copies else {})
 
 
 def load_autoencoder(
@@ -113,6 +117,8 @@ def _tokenizer(part: Part) -> Tokenizer | Words:
     return tokenizer
 
 
-def _filled(module: M, part: Part, rename: dict[str, Source], dtype: Dtype, device: str) -> M:
-    fill(module, part.header, rename, dtype, device)
+def _filled(
+    module: M, part: Part, rename: dict[str, Source], dtype: Dtype, device: str, copies: Mapping[str, str] = NO_COPIES
+) -> M:
+    fill(module, part.header, rename, dtype, device, copies)
     return module.eval().requires_grad_(False)

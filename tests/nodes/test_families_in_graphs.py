@@ -89,17 +89,18 @@ def test_one_file_of_everything_paints_what_the_folder_paints(family: str, bench
     assert torch.allclose(whole.one("show").pixels, apart.one("show").pixels, atol=1e-5)
 
 
-def parts(family: str, **encoder: Any) -> dict[str, Any]:
-    steps = graph(family)
+def parts(name: str, **encoder: Any) -> dict[str, Any]:
+    """The same graph with a loader for each part of family `name`."""
+    steps = graph(name)
     del steps["load"]
-    file = f"{family}_file/all.safetensors"
-    steps["model"] = ("load_model", {"file": f"{family}/transformer"})
+    file = f"{name}_file/all.safetensors"
+    steps["model"] = ("load_model", {"file": f"{name}/transformer"})
     steps["reader"] = ("load_text_encoder", {"file": file, **encoder})
     steps["vae"] = ("load_vae", {"file": file})
-    text = json.dumps(steps).replace("@load.model", "@model.model").replace("@load.vae", "@vae.vae")
-    return {
-        id: tuple(step) for id, step in json.loads(text.replace("@load.text_encoder", "@reader.text_encoder")).items()
-    }
+    text = json.dumps(steps)
+    for kind, step in (("model", "model"), ("vae", "vae"), ("text_encoder", "reader")):
+        text = text.replace(f"@load.{kind}", f"@{step}.{kind}")
+    return {id: tuple(step) for id, step in json.loads(text).items()}
 
 
 def test_its_parts_paint_what_the_whole_paints(family: str, bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import oracle_auraflow
 import oracle_flux2
+import oracle_lumina
 import pytest
 import torch
 from oracle import Pair, pair
@@ -39,6 +40,17 @@ def aura(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 def varied_aura(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """Depths, widths, heads and grids drawn from the seed."""
     return oracle_auraflow.pair(tmp_path_factory.mktemp("varied_aura"), seed=request.param, vary=True)
+
+
+@pytest.fixture(scope="session")
+def lumina(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return oracle_lumina.pair(tmp_path_factory.mktemp("lumina"), seed=0)
+
+
+@pytest.fixture(scope="session", params=[31, 32, 33])
+def varied_lumina(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Depths, widths, heads and sides drawn from the seed."""
+    return oracle_lumina.pair(tmp_path_factory.mktemp("varied_lumina"), seed=request.param, vary=True, shift=4.0)
 
 
 @pytest.fixture(scope="session")

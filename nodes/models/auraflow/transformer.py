@@ -26,6 +26,7 @@ from nodes.models.layers.attention import attend
 from nodes.models.layers.embed import sinusoid
 from nodes.models.layers.modulation import gated, modulated, parts_of
 from nodes.models.layers.norm import plain_norm
+from nodes.models.layers.patches import latent_of, patches_of
 from nodes.models.sampling.solvers import Velocity
 
 EPS = 1e-5
@@ -330,16 +331,3 @@ def _check_shapes(text: Tensor, shape: Sequence[int], config: Config) -> None:
     problems = [Problem("does-not-fit", "auraflow", what, fix) for wrong, what, fix in found if wrong]
     if problems:
         raise Refused(problems)
-
-
-def patches_of(latent: Tensor) -> Tensor:
-    """2 × 2 cells become one token: (B, C, h, w) → (B, h/2·w/2, C·4), features in the order channel, row, column."""
-    b, c, h, w = latent.shape
-    return latent.view(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(b, h // 2 * (w // 2), c * 4)
-
-
-def latent_of(tokens: Tensor, height: int, width: int) -> Tensor:
-    """(B, h/2·w/2, 4·C) → (B, C, h, w). Not the way back: what comes out is in the order row, column, channel."""
-    b, _, features = tokens.shape
-    cells = tokens.view(b, height // 2, width // 2, 2, 2, features // 4)
-    return cells.permute(0, 5, 1, 3, 2, 4).reshape(b, features // 4, height, width)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
-from transformers import CLIPTokenizer, LlamaTokenizerFast, T5TokenizerFast
+from transformers import CLIPTokenizer, GemmaTokenizerFast, LlamaTokenizerFast, T5TokenizerFast
 
 from graph_runtime.problem import Problem, Refused
 
@@ -40,11 +40,13 @@ class Wanted(NamedTuple):
     fixed: Mapping[str, Any] = {}
 
 
+BEGUN = {"add_bos_token": True, "add_eos_token": False}
 ENDED = {"add_bos_token": False, "add_eos_token": True}
 
 WANTED: dict[str, Wanted] = {
     "clip": Wanted("CLIP", CLIPTokenizer, (("tokenizer.json",), ("vocab.json", "merges.txt"))),
     "t5": Wanted("T5", T5TokenizerFast, (("tokenizer.json",), ("spiece.model",)), "tokenizer_2"),
+    "gemma": Wanted("Gemma", GemmaTokenizerFast, (("tokenizer.json",), ("tokenizer.model",)), ends=False, fixed=BEGUN),
     "umt5": Wanted("Pile-T5", LlamaTokenizerFast, (("tokenizer.json",), ("tokenizer.model",)), fixed=ENDED),
 }
 
