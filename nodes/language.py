@@ -12,13 +12,13 @@ from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
 from nodes.models.encoders import pixtral
 from nodes.models.encoders.language_keys import check_layers
-from nodes.models.weights.part import Part
 from nodes.pictures import as_picture, as_pixels
 from nodes.recipes import TextEncoder
 from nodes.reference import scaled_down
 from nodes.sockets import Conditioning, Image, refused
 from nodes.text import Length, Prompt
 
+LANGUAGE = "language"
 SEEN = 768 * 768
 """Pixels of the pictures that a prompt is rewritten for, all beside each other: more would tell no more."""
 Seed = Annotated[int, Knob(min=0, max=2**53, seed=True)]
@@ -43,9 +43,10 @@ def encode_text_mistral(
     max_length: tokens the text is cut or filled up to, the filling being read too; 0 takes what the model was made for
     guidance: distilled guidance for this text alone; -1 leaves it to the sampler
     """
+    _check_language(text_encoder, "Encode text (language model)")
     chosen = tuple(int(layer) for layer in layers)
     if chosen:
-        check_layers(_language(text_encoder, "Encode text (language model)"), chosen)
+        check_layers(text_encoder.parts()[LANGUAGE], chosen)
         text_encoder = text_encoder.reaching(max(1, *chosen))
     with ctx.use(text_encoder) as encoder:
         ctx.check()
@@ -77,7 +78,8 @@ def rewrite_prompt(
     seed: the same seed and settings give the same words
     max_tokens: of the answer at most
     """
-    part = _language(text_encoder, "Rewrite prompt")
+    _check_language(text_encoder, "Rewrite prompt")
+    part = text_encoder.parts()[LANGUAGE]
     if part.config["type"] != "mistral":
         what = f"{part.variant} was not taught to rewrite prompts for {text_encoder.family}."
         raise refused("not-supported", "Rewrite prompt", what, "Use the text encoder of Flux.2 dev.")
@@ -118,10 +120,8 @@ def seen_picture(pictures: list[Tensor], vision: pixtral.Config) -> Tensor:
     return pixtral.normalised(as_pixels(sheet)[0])
 
 
-def _language(text_encoder: TextEncoder, place: str) -> Part:
-    """The language model of a text encoder. Raises Refused when it has none."""
-    part = text_encoder.parts().get("language")
-    if part is None:
+def _check_language(text_encoder: TextEncoder, place: str) -> None:
+    """Raise Refused when a text encoder is none that is a language model."""
+    if LANGUAGE not in dict(text_encoder.encoders):
         what = f"{text_encoder.title} reads for {text_encoder.family} without a language model."
         raise refused("not-supported", place, what, "Use Encode text, or the text encoder of Flux.2.")
-    return part
