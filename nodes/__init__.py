@@ -18,6 +18,7 @@ NODES = (
     "nodes.latent",
     "nodes.latent_file",
     "nodes.sigmas",
+    "nodes.model_options",
     "nodes.sampler",
     "nodes.vae",
     "nodes.image_file",

@@ -109,6 +109,7 @@ class Model:
 
     defaults  what it is best used with: the family's record, changed by what lies beside the file
     vae       its autoencoder, where that is small enough to be asked what a latent looks like
+    options   what only its family can be told, by name (`nodes.model_options`)
     """
 
     title: str
@@ -120,6 +121,7 @@ class Model:
     config: Any
     defaults: Any = field(compare=False)
     vae: Vae | None = field(default=None, compare=False)
+    options: tuple[tuple[str, Any], ...] = ()
 
     def key(self) -> str:
         return f"model {self.stored.path} {self.stored.stamp} {self.dtype}"

@@ -48,7 +48,8 @@ class Family:
     keys         match(header) -> Part | None, rename(part) -> where each parameter is; maybe copies(part)
     transformer  Transformer(config), velocity(net, conditioning, shape, sigmas, guidance)
     text         TextEncoder(one argument per encoder and per tokenizer): prompts to Encoded
-    defaults     ENCODERS, LATENT, TEXT_LENGTH, and defaults(config): what a new workflow starts with
+    defaults     ENCODERS, LATENT, TEXT_LENGTH, and defaults(config): what a new workflow starts with; maybe OPTIONS,
+                 what velocity can be told beyond that, and POSITIONS, its ways for other sizes
     preview      COLOURS of a latent's channels
     """
 

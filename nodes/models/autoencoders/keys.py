@@ -100,8 +100,13 @@ def _normalised(header: Header, layout: str, levels: int, cells: int, groups: in
 
 
 def _scaling(config: Mapping[str, Any]) -> dict[str, object]:
-    """Scale, shift and training size out of a config.json; one that has a scale and no shift means no shift."""
+    """Scale, shift and training size out of a config.json; one that has a scale and no shift means no shift.
+
+    A transformer's, in a file of everything, may have a `scaling_factor` and a `sample_size` that mean something else.
+    """
     found: dict[str, object] = {}
+    if "num_attention_heads" in config:
+        return found
     scale, shift, side = (given(config, name) for name in ("scaling_factor", "shift_factor", "sample_size"))
     if type(scale) in (int, float) and 0 < scale < 1e4:
         found["scale"] = float(scale)

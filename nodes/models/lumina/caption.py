@@ -8,8 +8,10 @@ It was made for training and deletes more than it should of what people write: a
 from __future__ import annotations
 
 import html
+import html.entities
 import importlib.util
 import re
+import sys
 from html.parser import HTMLParser
 from urllib.parse import unquote_plus
 
@@ -19,6 +21,7 @@ DASHES = (
     "\ufe63\uff0d"
 )
 BAD = r"[#®•©™&@·º½¾¿¡§~\)\(\]\[\}\{\|\\/*]{1,}"
+UNREAD = ("script", "style", "template")
 FILES = "png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4"
 
 # (pattern, what stands in its place), in the order in which they are applied.
@@ -100,14 +103,33 @@ def _replaced(text: str, steps: tuple[tuple[str, str], ...]) -> str:
 
 
 class _Words(HTMLParser):
-    """Collects the text outside tags, with named and numbered characters in place."""
+    """Collects the text outside tags; programs and styles are no text. What is no known character keeps its letters."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+        super().__init__(convert_charrefs=False)
         self.found: list[str] = []
+        self.hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.hidden += tag in UNREAD
+
+    def handle_endtag(self, tag: str) -> None:
+        self.hidden = max(0, self.hidden - (tag in UNREAD))
 
     def handle_data(self, data: str) -> None:
-        self.found.append(data)
+        if not self.hidden:
+            self.found.append(data)
+
+    def handle_entityref(self, name: str) -> None:
+        self.handle_data(html.entities.html5.get(f"{name};", f"&{name}"))
+
+    def handle_charref(self, name: str) -> None:
+        digits = name.lstrip("xX")
+        number = int(digits, 16 if digits != name else 10)
+        if 0 < number < 256:
+            self.handle_data(bytes([number]).decode("windows-1252", "replace"))
+        else:
+            self.handle_data(chr(number) if 0 < number <= sys.maxunicode else "\N{REPLACEMENT CHARACTER}")
 
 
 def _without_markup(text: str) -> str:

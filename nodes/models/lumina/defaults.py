@@ -20,6 +20,9 @@ TEXT_LENGTH = 256
 OPTIONS = ("positions", "watershed", "proportional")
 """What `velocity` can be told beyond what every family's can."""
 
+POSITIONS = ("watershed", "frequency", "time", "none")
+"""How positions stretch to other sizes than those of training (`lumina.positions`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Defaults:

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 THETA = 10000.0
-POSITIONS = ("watershed", "frequency", "time", "none")
 
 
 def frequencies(head: int, stretch: float, t: float, side: int, positions: str, watershed: float) -> Tensor:

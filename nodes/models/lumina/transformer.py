@@ -27,7 +27,8 @@ from nodes.models.layers.norm import plain_norm
 from nodes.models.layers.patches import latent_of, patches_of
 from nodes.models.layers.rope import rotate
 from nodes.models.lumina.config import Config
-from nodes.models.lumina.positions import POSITIONS, frequencies, table
+from nodes.models.lumina.defaults import POSITIONS
+from nodes.models.lumina.positions import frequencies, table
 from nodes.models.sampling.solvers import Velocity
 
 
