@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -11,7 +12,7 @@ from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
 from nodes.models.family import Family, family_named
 from nodes.pictures import as_picture, as_pixels
-from nodes.recipes import Vae, latent_format, same_space
+from nodes.recipes import Model, Vae, latent_format, same_space
 from nodes.sockets import Conditioning, Image, Latent, refused
 from nodes.vae import encode
 
@@ -55,6 +56,21 @@ def reference_image(
     count = len(conditioning)
     named = {f"{NAME}{first + i}": one.expand(count, -1, -1, -1) for i, one in enumerate(shown)}
     return Conditioning(family.name, {**conditioning.tensors, **named}, conditioning.note)
+
+
+@node("core/references_once", title="Look at references once", category="sampling")
+def references_once(model: Model, ctx: Context, *, once: bool = True) -> Model:
+    """Whether reference pictures are looked at before the first step only: faster, the more references there are.
+
+    Exact for klein's KV models, which were trained for it; other models paint another picture with it.
+
+    model: that paints
+    once: off looks at them in every step, as most models were trained to
+    """
+    if "references_once" not in getattr(family_named(model.family).defaults, "OPTIONS", ()):
+        ctx.log(f"This has no effect: {model.title} is a {model.family} model, which sees no reference pictures.")
+        return model
+    return replace(model, options=tuple(sorted((dict(model.options) | {"references_once": once}).items())))
 
 
 def _seeing(conditioning: Conditioning) -> Family:

@@ -114,6 +114,17 @@ def test_klein_base_is_guided_by_a_negative_of_its_own(bench: Bench) -> None:
     assert torch.allclose(ran.one("paint").samples, last.x, atol=1e-5)
 
 
+def test_references_may_be_looked_at_once(bench: Bench) -> None:
+    steps = with_step(graph("klein"), "model", "references_once", model="@load.model")
+    usual, steps["paint"][1]["model"] = bench.good(steps, "paint").one("paint").samples, "@model.model"
+    once = bench.good(steps, "paint").one("paint").samples
+    assert once.shape == usual.shape and not torch.equal(once, usual)
+    steps["model"][1]["once"] = False
+    assert torch.equal(bench.good(steps, "paint").one("paint").samples, usual)
+    steps = {"load": ("load_checkpoint", {"file": "flux1"}), "model": ("references_once", {"model": "@load.model"})}
+    assert "has no effect" in bench.good(steps, "model").logs
+
+
 def test_several_references_by_a_batch_by_a_chain_or_as_latents(bench: Bench) -> None:
     steps = graph()
     steps["other"] = ("turn_image", {"image": "@show.image", "turn": "upside down"})

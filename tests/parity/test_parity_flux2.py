@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nodes.models.family import family_named, find
-from nodes.models.flux2.transformer import image_ids, text_ids
+from nodes.models.flux2.tokens import image_ids, text_ids
 from nodes.models.load import load_autoencoder, load_text_encoder, load_transformer
 from nodes.models.sampling.schedule import Schedule
 

@@ -8,7 +8,7 @@ import numpy as np
 import oracle_flux2 as made
 import pytest
 import torch
-from diffusers import Flux2Pipeline
+from diffusers import Flux2KleinKVPipeline, Flux2Pipeline
 from oracle import relative
 from oracle_flux2 import Pair
 from PIL import Image as Pillow
@@ -17,7 +17,8 @@ from transformers.models.pixtral.image_processing_pil_pixtral import PixtralImag
 
 from nodes.language import seen_picture
 from nodes.models.encoders.pixtral import Config as Eye
-from nodes.models.flux2.transformer import pack, unpack, velocity
+from nodes.models.flux2.tokens import pack, unpack
+from nodes.models.flux2.transformer import velocity
 from nodes.models.sampling.guidance import cfg
 from nodes.models.sampling.loop import sample, visited
 from nodes.models.sampling.noise import noise
@@ -42,12 +43,13 @@ def ours(
     guidance: float = 4.0,
     scale: float = 1.0,
     counted: int = 0,
+    references_once: bool = False,
 ) -> Tensor:
     """What a sampler node does, without the node: → latents (B, C, h, w)."""
     solver = SOLVERS["euler"]
     sigmas = Schedule(dynamic=True, empirical=True).sigmas(steps, x.shape[2] * x.shape[3], counted)
     asked = visited(solver, sigmas)
-    v = velocity(pair.net, positive, x.shape, asked, guidance)
+    v = velocity(pair.net, positive, x.shape, asked, guidance, references_once=references_once)
     if negative is not None:
         v = cfg(v, velocity(pair.net, negative, x.shape, asked, guidance), scale)
     *_, last = sample(v, x, sigmas, solver)
@@ -195,6 +197,20 @@ def test_klein_base_goes_away_from_the_empty_prompt(klein_base: Pair) -> None:
     arguments = {"prompt": PROMPTS, "image": picture(96, 64), "guidance_scale": 3.0, "generator": seeded(9)}
     expected = theirs(klein_base.pipe, 64, 64, **arguments)
     assert worst(latent, Flux2Pipeline._patchify_latents(expected)) <= LIMIT
+
+
+def test_klein_that_looks_at_references_once(klein: Pair) -> None:
+    """The pipeline of klein's KV models, which keeps the references' keys and values from its first step."""
+    pipe = Flux2KleinKVPipeline(**klein.pipe.components)
+    pipe.set_progress_bar_config(disable=True)
+    shown = [picture(83, 75), picture(128, 70, seed=2)]
+    named = {f"reference.{i}": reference(klein, one) for i, one in enumerate(shown)}
+    x, words = start(klein, 1, 64, 80, 5), text(klein, PROMPTS[:1])
+    latent = klein.vae.unscaled(ours(klein, x, words | named, references_once=True))
+    expected = theirs(pipe, 64, 80, prompt=PROMPTS[0], image=shown, generator=seeded(5))
+    assert worst(latent, Flux2Pipeline._patchify_latents(expected)) <= LIMIT
+    assert relative(klein.vae.unscaled(ours(klein, x, words | named)), latent) > 1e-3, "it is not the same"
+    assert torch.equal(ours(klein, x, words), ours(klein, x, words, references_once=True))
 
 
 def generated(pipe: Any, inputs: dict[str, Any], temperature: float, seed: int) -> list[int]:

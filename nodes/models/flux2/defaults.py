@@ -18,6 +18,9 @@ LATENT = LatentFormat(channels=128, downscale=16, scale=1.0, shift=0.0, patch=1)
 TEXT_LENGTH = 512
 """Tokens a text is filled up to; the filling is read too."""
 
+OPTIONS = ("references_once",)
+"""What `velocity` can be told beyond what every family's can."""
+
 REFERENCE_PIXELS = 1024 * 1024
 """Area a reference picture is scaled down to; 0 or absent would say that a family takes no reference pictures."""
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from graph_runtime.problem import Problem, Refused
 from nodes.models.flux2.config import Config
+from nodes.models.flux2.tokens import APART, image_ids, pack, references_of, text_ids, unpack
 from nodes.models.layers.attention import attend, heads_of
 from nodes.models.layers.embed import Embed, sinusoid
 from nodes.models.layers.modulation import Modulate, gated, modulated, parts_of
@@ -26,10 +27,8 @@ from nodes.models.layers.norm import QKNorm
 from nodes.models.layers.rope import rope_table, rotate
 from nodes.models.sampling.solvers import Velocity
 
-REFERENCE = "reference."
-"""Beginning of the names of a conditioning's reference latents: reference.0, reference.1, …"""
-APART = 10
-"""Position on the first axis of the first reference picture; the second has twice that."""
+Kept = tuple[Tensor, Tensor]
+"""Keys and values (B or 1, heads, R, d) of the reference tokens in one block, turned."""
 
 
 class Modulation(NamedTuple):
@@ -80,6 +79,7 @@ class DoubleBlock(nn.Module):
     img     (B, N, D),  img_mod six of (B or 1, 1, D)
     txt     (B, L, D),  txt_mod six of (B or 1, 1, D)
     angles  (L+N, d/2)      cosine and sine of each position as one complex number, text first
+    kept    keys and values of reference tokens that are not in `img`
     →       img, txt
 
     For each stream s:  s ← s + gate₁ · W_o attention(…),  then  s ← s + gate₂ · mlp(norm(s)(1 + scale₂) + shift₂),
@@ -94,7 +94,13 @@ class DoubleBlock(nn.Module):
         self.txt_mlp = feed_forward(config)
 
     def forward(
-        self, img: Tensor, txt: Tensor, img_mod: tuple[Tensor, ...], txt_mod: tuple[Tensor, ...], angles: Tensor
+        self,
+        img: Tensor,
+        txt: Tensor,
+        img_mod: tuple[Tensor, ...],
+        txt_mod: tuple[Tensor, ...],
+        angles: Tensor,
+        kept: Kept | None = None,
     ) -> tuple[Tensor, Tensor]:
         img_shift1, img_scale1, img_gate1, img_shift2, img_scale2, img_gate2 = img_mod
         txt_shift1, txt_scale1, txt_gate1, txt_shift2, txt_scale2, txt_gate2 = txt_mod
@@ -102,7 +108,8 @@ class DoubleBlock(nn.Module):
         img_q, img_k, img_v = self.img_attn(modulated(img, img_shift1, img_scale1))
         txt_q, txt_k, txt_v = self.txt_attn(modulated(txt, txt_shift1, txt_scale1))
         q, k, v = (torch.cat(pair, dim=2) for pair in ((txt_q, img_q), (txt_k, img_k), (txt_v, img_v)))
-        mixed = attend(rotate(q, angles), rotate(k, angles), v)
+        k, v = beside(rotate(k, angles), v, kept)
+        mixed = attend(rotate(q, angles), k, v)
         txt_mixed, img_mixed = mixed.split((txt.shape[1], img.shape[1]), dim=1)
 
         img = gated(img, img_gate1, self.img_attn.proj(img_mixed))
@@ -110,6 +117,14 @@ class DoubleBlock(nn.Module):
         txt = gated(txt, txt_gate1, self.txt_attn.proj(txt_mixed))
         txt = gated(txt, txt_gate2, self.txt_mlp(modulated(txt, txt_shift2, txt_scale2)))
         return img, finite(txt)
+
+    def alone(self, img: Tensor, mod: tuple[Tensor, ...], angles: Tensor) -> tuple[Tensor, Kept]:
+        """Reference tokens (B, R, D) that attend to each other and to nothing else, and their keys and values."""
+        shift1, scale1, gate1, shift2, scale2, gate2 = mod
+        q, k, v = self.img_attn(modulated(img, shift1, scale1))
+        k = rotate(k, angles)
+        img = gated(img, gate1, self.img_attn.proj(attend(rotate(q, angles), k, v)))
+        return gated(img, gate2, self.img_mlp(modulated(img, shift2, scale2))), (k, v)
 
 
 class SingleBlock(nn.Module):
@@ -134,13 +149,28 @@ class SingleBlock(nn.Module):
         self.norm = QKNorm(config.width // config.heads)
         self.gate = Gated()
 
-    def forward(self, x: Tensor, mod: tuple[Tensor, ...], angles: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mod: tuple[Tensor, ...], angles: Tensor, kept: Kept | None = None) -> Tensor:
+        return self.alone(x, mod, angles, kept)[0]
+
+    def alone(
+        self, x: Tensor, mod: tuple[Tensor, ...], angles: Tensor, kept: Kept | None = None
+    ) -> tuple[Tensor, Kept]:
+        """The same, and the keys and values of these tokens."""
         shift, scale, gate = mod
         qkv, m = self.linear1(modulated(x, shift, scale)).split(self.split, dim=-1)
         q, k, v = heads_of(qkv, self.heads)
         q, k = self.norm(q, k)
-        mixed = attend(rotate(q, angles), rotate(k, angles), v)
-        return finite(gated(x, gate, self.linear2(torch.cat((mixed, self.gate(m)), dim=-1))))
+        k = rotate(k, angles)
+        mixed = attend(rotate(q, angles), *beside(k, v, kept))
+        return finite(gated(x, gate, self.linear2(torch.cat((mixed, self.gate(m)), dim=-1)))), (k, v)
+
+
+def beside(k: Tensor, v: Tensor, kept: Kept | None) -> tuple[Tensor, Tensor]:
+    """These keys and values and the kept ones: (B, heads, L, d) → (B, heads, L+R, d)."""
+    if kept is None:
+        return k, v
+    more = (one.expand(len(k), -1, -1, -1) for one in kept)
+    return torch.cat((k, next(more)), dim=2), torch.cat((v, next(more)), dim=2)
 
 
 class FinalLayer(nn.Module):
@@ -213,8 +243,29 @@ class Transformer(nn.Module):
         """Positions (L, 4) → cosines and sines (L, d/2), complex."""
         return rope_table(ids, self.config.axes, self.config.theta)
 
+    def remembered(self, references: Tensor, modulation: Modulation, angles: Tensor) -> list[Kept]:
+        """Keys and values of reference tokens in every block: (B, R, D), their own `angles` (R, d/2).
+
+        The tokens look at each other alone, so nothing of it changes while sampling.
+        """
+        x, kept = references, []
+        img_mod, mod = parts_of(modulation.img, 6), parts_of(modulation.single, 3)
+        for block in self.double_blocks:
+            x, pair = block.alone(x, img_mod, angles)
+            kept.append(pair)
+        for block in self.single_blocks:
+            x, pair = block.alone(x, mod, angles)
+            kept.append(pair)
+        return kept
+
     def forward(
-        self, img: Tensor, txt: Tensor, modulation: Modulation, angles: Tensor, references: Tensor | None = None
+        self,
+        img: Tensor,
+        txt: Tensor,
+        modulation: Modulation,
+        angles: Tensor,
+        references: Tensor | None = None,
+        kept: Sequence[Kept] = (),
     ) -> Tensor:
         """One evaluation of the velocity.
 
@@ -223,18 +274,20 @@ class Transformer(nn.Module):
         modulation                  of this step, leading axis B or 1
         angles      (L+N+R, d/2)    from `angles`
         references  (B or 1, R, D)  tokens of reference pictures, already through `img_in`
+        kept                        or what `remembered` made of them; `angles` are then without theirs
         →           (B, N, C_out)
         """
         x, count = self.img_in(img), img.shape[1]
         if references is not None:
             x = torch.cat((x, references.expand(len(x), -1, -1)), dim=1)
         img_mod, txt_mod = parts_of(modulation.img, 6), parts_of(modulation.txt, 6)
+        pairs = iter(kept)
         for block in self.double_blocks:
-            x, txt = block(x, txt, img_mod, txt_mod, angles)
+            x, txt = block(x, txt, img_mod, txt_mod, angles, next(pairs, None))
         x = torch.cat((txt, x), dim=1)
         mod = parts_of(modulation.single, 3)
         for block in self.single_blocks:
-            x = block(x, mod, angles)
+            x = block(x, mod, angles, next(pairs, None))
         start = txt.shape[1]
         return self.final_layer(x[:, start : start + count], modulation.final)
 
@@ -263,6 +316,7 @@ def velocity(
     sigmas: Sequence[float],
     guidance: float = 4.0,
     dtype: torch.dtype | None = None,
+    references_once: bool = False,
 ) -> Velocity:
     """v(x, σ) of latents, with all that does not depend on x made now.
 
@@ -274,6 +328,8 @@ def velocity(
                   of `before_loop` are there
     guidance      distilled guidance; ignored by models without it, and never "off" for those with it
     dtype         what the network computes in; that of `img_in` when not given
+    references_once  look at the references before the first step only, as klein's KV models were trained to: they see
+                  neither text nor picture, and are seen as at σ = 0. For other models another picture comes out
 
     Nothing in the returned function waits for the device. Refused: a batch the prompts do not divide, other widths.
     """
@@ -302,23 +358,20 @@ def velocity(
         row = {sigma: index for index, sigma in enumerate(levels)}
         txt = net.txt_in(filled(text)).expand(batch, -1, -1)
         ref = net.img_in(torch.cat([pack(filled(one)) for one in references], dim=1)) if references else None
-        grids = [image_ids(height, width, 0, device)]
-        grids += [image_ids(one.shape[2], one.shape[3], APART * (i + 1), device) for i, one in enumerate(references)]
-        angles = net.angles(torch.cat([text_ids(text.shape[1], device), *grids]))
+        places = [image_ids(one.shape[2], one.shape[3], APART * (i + 1), device) for i, one in enumerate(references)]
+        here, kept = [text_ids(text.shape[1], device), image_ids(height, width, 0, device)], []
+        if references_once and ref is not None:
+            ref, kept = None, net.remembered(ref, modulation([0.0]).at(0), net.angles(torch.cat(places)))
+            places = []
+        angles = net.angles(torch.cat(here + places))
 
     def at(x: Tensor, sigma: float) -> Tensor:
         with torch.no_grad():
             now = steps.at(row[sigma]) if sigma in row else modulation([sigma]).at(0)
-            v = net(pack(x.to(device, dtype)), txt, now, angles, ref)
+            v = net(pack(x.to(device, dtype)), txt, now, angles, ref, kept)
         return unpack(v, height, width).to(x.device, x.dtype)
 
     return at
-
-
-def references_of(conditioning: Mapping[str, Tensor]) -> list[Tensor]:
-    """Reference latents in the order of their numbers."""
-    named = [name for name in conditioning if name.startswith(REFERENCE) and name[len(REFERENCE) :].isdecimal()]
-    return [conditioning[name] for name in sorted(named, key=lambda name: int(name[len(REFERENCE) :]))]
 
 
 def _check_shapes(text: Tensor, references: list[Tensor], shape: Sequence[int], config: Config) -> None:
@@ -349,27 +402,3 @@ def _check_shapes(text: Tensor, references: list[Tensor], shape: Sequence[int], 
     problems = [Problem("does-not-fit", "flux2", what, fix) for wrong, what, fix in found if wrong]
     if problems:
         raise Refused(problems)
-
-
-def image_ids(height: int, width: int, picture: int, device: torch.device | str = "cpu") -> Tensor:
-    """Positions (picture, row, column, 0) of height × width tokens, row by row: (height·width, 4), float32."""
-    row, column = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
-    zero = torch.zeros_like(row)
-    return torch.stack((zero + picture, row, column, zero), dim=-1).flatten(0, 1).float()
-
-
-def text_ids(length: int, device: torch.device | str = "cpu") -> Tensor:
-    """Positions (0, 0, 0, word): (length, 4), float32."""
-    ids = torch.zeros(length, 4, device=device)
-    ids[:, 3] = torch.arange(length, device=device)
-    return ids
-
-
-def pack(latent: Tensor) -> Tensor:
-    """A cell is a token: (B, C, h, w) → (B, h·w, C)."""
-    return latent.flatten(2).transpose(1, 2)
-
-
-def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
-    """The way back: (B, h·w, C) → (B, C, h, w)."""
-    return tokens.transpose(1, 2).unflatten(2, (height, width))

@@ -116,6 +116,21 @@ def test_comfyui_s_files_bring_their_tokenizer(cut: int, tmp_path: Path) -> None
         assert torch.equal(one, two)
 
 
+def test_comfyui_s_fp8_is_multiplied_by_its_scales(tmp_path: Path) -> None:
+    plain = {n: t for n, t in languages.comfy(languages.mistral()).items() if n != "tekken_model"}
+    stored, truth = made.comfy_quant(plain)
+    tekken = {"tekken_model": languages.bytes_of(languages.tekken(languages.words()))}
+    part = part_of(made.save(tmp_path / "m.safetensors", stored | tekken, CONFIG))
+    kept = {n.removeprefix("model."): t for n, t in truth.items()}
+    kept = {n: t for n, t in kept.items() if languages.below(n, 3) and not n.startswith("norm.")}
+    holds(load_encoder(within(part, 0), torch.float32), kept)
+    fp4 = made.save(
+        tmp_path / "fp4.safetensors", plain | {"model.layers.0.mlp.up_proj.weight_scale_2": torch.ones(1)}, CONFIG
+    )
+    with pytest.raises(Refused, match="NVFP4"):
+        load_encoder(within(part_of(fp4), 0), torch.float32)
+
+
 def test_a_file_that_was_cut_gives_its_last_layer_without_a_norm(tmp_path: Path) -> None:
     """With the norm there, as the whole model has it, the last layer's features would be normed."""
     cut = part_of(made.save(tmp_path / "a.safetensors", languages.comfy(languages.mistral(), 3), CONFIG))

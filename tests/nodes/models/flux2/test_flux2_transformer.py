@@ -14,7 +14,8 @@ from nodes.models.family import detect, inspect
 from nodes.models.flux2 import keys
 from nodes.models.flux2.config import Config
 from nodes.models.flux2.defaults import DEV, KLEIN, KLEIN_BASE, defaults, told
-from nodes.models.flux2.transformer import Transformer, image_ids, pack, references_of, text_ids, unpack, velocity
+from nodes.models.flux2.tokens import image_ids, pack, references_of, text_ids, unpack
+from nodes.models.flux2.transformer import Transformer, velocity
 from nodes.models.load import load_transformer
 from nodes.models.sampling.noise import noise
 
