@@ -12,6 +12,8 @@ TITLE = "Latent Loom"
 NODES = (
     "nodes.checkpoint",
     "nodes.text",
+    "nodes.language",
+    "nodes.reference",
     "nodes.conditioning",
     "nodes.latent",
     "nodes.latent_file",

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from graph_runtime.sockets import socket
+from nodes.models.encoders.keys import loaded
 from nodes.models.family import FAMILIES, Family, Found, LatentFormat, family_named, find
 from nodes.models.load import load_autoencoder, load_text_encoder, load_transformer
 from nodes.models.weights.part import Part
@@ -150,6 +151,7 @@ class TextEncoder:
 
     encoders     kind of encoder and its file, for each that the family reads with; one file may have several
     tokenizers   a folder with `tokenizer`, `tokenizer_2`, …, for files that come without
+    reach        layers of a language model that are loaded: 0 is those that are read, −1 all and what it writes with
     text_length  tokens of a text when nobody says
     """
 
@@ -159,6 +161,7 @@ class TextEncoder:
     dtype: str
     size: int
     tokenizers: Stored | None = None
+    reach: int = 0
     text_length: int = field(default=0, compare=False)
 
     @property
@@ -168,7 +171,7 @@ class TextEncoder:
 
     def key(self) -> str:
         places = " ".join(f"{stored.path} {stored.stamp}" for stored in self.places)
-        return f"text encoder {self.family} {places} {self.dtype}"
+        return f"text encoder {self.family} {places} {self.dtype} {self.reach}"
 
     def nbytes(self) -> int:
         return self.size
@@ -179,12 +182,21 @@ class TextEncoder:
     def summary(self) -> str:
         return f"{self.title}: text of {self.family}, {self.dtype}"
 
+    def reaching(self, reach: int) -> TextEncoder:
+        """The same with so many layers of its language model. Raises Refused when there are not so many."""
+        parts = self.parts().values()
+        return replace(self, reach=reach, size=sum(bytes_in(loaded(part, reach), self.dtype) for part in parts))
+
+    def parts(self) -> dict[str, Part]:
+        """Each kind of encoder and its part of a file. Raises Refused when a file is no longer what it was."""
+        return {kind: stored.found().parts[kind] for kind, stored in self.encoders}
+
     def load(self, device: str, plan: str) -> Placed:
-        parts = {kind: stored.found().parts[kind] for kind, stored in self.encoders}
+        parts = self.parts()
         if self.tokenizers:
             folders = tokenizer_folders(Path(self.tokenizers.path), list(parts))
             parts = {kind: replace(part, tokenizer=folders[kind]) for kind, part in parts.items()}
-        return Placed(load_text_encoder(family_named(self.family), parts, DTYPES[self.dtype], device))
+        return Placed(load_text_encoder(family_named(self.family), parts, DTYPES[self.dtype], device, self.reach))
 
 
 def tokenizer_folders(folder: Path, kinds: list[str]) -> Mapping[str, Path]:

@@ -80,6 +80,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("nodes.models.flux1"),
     Family("nodes.models.auraflow"),
     Family("nodes.models.lumina"),
+    Family("nodes.models.flux2"),
 )
 
 
@@ -184,7 +185,7 @@ def _with_tokenizer(part: Part, beside: Path, folders: list[Path]) -> Part:
         return part
     usual = [beside / name for name in encoder_keys.TOKENIZERS[part.kind]]
     found = (path for path in (*folders, *usual) if "tokenizer" in path.name and path.is_dir())
-    return replace(part, tokenizer=next(found, None))
+    return replace(part, tokenizer=next(found, part.tokenizer))
 
 
 def _unknown(header: Header) -> Problem:

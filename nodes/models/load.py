@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import nn
 
+from nodes.models.autoencoders import flux2, kl
 from nodes.models.autoencoders import keys as autoencoder_keys
-from nodes.models.autoencoders import kl
-from nodes.models.encoders import clip, gemma, t5, umt5
+from nodes.models.encoders import clip, gemma, language, t5, umt5
 from nodes.models.encoders import keys as encoder_keys
+from nodes.models.encoders.tekken import Words, load_words
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
 from nodes.models.family import Family, Found, LatentFormat
 from nodes.models.weights.fill import Dtype, fill
@@ -39,6 +40,7 @@ ENCODERS = {
     "t5": Encoder(t5.build, t5.FLOAT32_IN_FLOAT16),
     "gemma": Encoder(gemma.build),
     "umt5": Encoder(umt5.build, t5.FLOAT32_IN_FLOAT16),
+    "language": Encoder(language.build),
 }
 
 
@@ -56,17 +58,26 @@ def load_transformer(found: Found, dtype: Dtype, device: str = "cpu") -> nn.Modu
 def load_autoencoder(
     part: Part, dtype: Dtype, device: str = "cpu", latent: LatentFormat | None = None
 ) -> kl.Autoencoder:
-    """An autoencoder. `latent` says scale and shift where the file does not."""
+    """An autoencoder. `latent` says scale and shift where the file does not; Flux.2's has statistics instead."""
     usual = {"scale": latent.scale, "shift": latent.shift} if latent else {}
+    config = usual | part.config
     with torch.device("meta"):
-        module = kl.Autoencoder(kl.Config(**(usual | part.config)))
-    return _filled(module, part, autoencoder_keys.rename(part), dtype, device)
+        normalised = "decoder_widths" in config
+        module = flux2.Autoencoder(flux2.Config(**config)) if normalised else kl.Autoencoder(kl.Config(**config))
+
+    def kept(name: str) -> torch.dtype:
+        wanted = dtype(name) if callable(dtype) else dtype
+        return torch.float32 if name.startswith("bn.") else wanted
+
+    return _filled(module, part, autoencoder_keys.rename(part), kept, device)
 
 
 def load_text_encoder(
-    family: Family, parts: Mapping[str, Part], dtype: torch.dtype, device: str = "cpu"
+    family: Family, parts: Mapping[str, Part], dtype: torch.dtype, device: str = "cpu", reach: int = 0
 ) -> nn.Module:
     """A family's text encoders and their tokenizers as one module. `parts` by kind, each with its tokenizer's folder.
+
+    reach  layers of a language model: 0 is those that are read, −1 all and what it writes with
 
     Raises Refused when a file does not fill its encoder exactly, or a tokenizer is missing or of another vocabulary.
     """
@@ -76,7 +87,7 @@ def load_text_encoder(
             what = f"{part.variant} is a text encoder that {family.name} does not read with."
             raise bad_file(part.header.path, what, "Use the text encoders that belong to the transformer.")
     tokenizers = {kind: _tokenizer(part) for kind, part in parts.items()}
-    encoders = {kind: load_encoder(part, dtype, device) for kind, part in parts.items()}
+    encoders = {kind: load_encoder(encoder_keys.loaded(part, reach), dtype, device) for kind, part in parts.items()}
     named = {f"{kind}_tokenizer": tokenizer for kind, tokenizer in tokenizers.items()}
     module: nn.Module = family.text.TextEncoder(**encoders, **named)
     return module.eval()
@@ -95,10 +106,11 @@ def load_encoder(part: Part, dtype: torch.dtype, device: str = "cpu") -> nn.Modu
     return _filled(module, part, encoder_keys.rename(part), kept, device)
 
 
-def _tokenizer(part: Part) -> Tokenizer:
+def _tokenizer(part: Part) -> Tokenizer | Words:
     """The tokenizer beside an encoder; every id of it must have a row there."""
-    tokenizer = load_tokenizer(part.kind, part.tokenizer)
-    ids, rows = len(tokenizer.inner), part.config["vocab_size"]
+    spoken = part.kind == "language"
+    tokenizer = load_words(part.tokenizer, part.variant) if spoken else load_tokenizer(part.kind, part.tokenizer)
+    ids, rows = len(tokenizer), part.config["vocab_size"]
     if ids > rows:
         what = f"Its {part.variant} knows {rows:,} tokens, but the tokenizer makes {ids:,}."
         raise bad_file(part.header.path, what, "Put the tokenizer that belongs to this model beside it.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nodes.models.encoders import language_keys
 from nodes.models.weights.part import Part, count, given, matrix
 from nodes.models.weights.pieces import Source, same_names, whole
 from nodes.models.weights.tensor import Header, bad_file
@@ -46,6 +47,7 @@ TOKENIZERS = {
     "t5": ("t5_tokenizer", "tokenizer_2"),
     "umt5": ("umt5_tokenizer", "tokenizer"),
     "gemma": ("gemma_tokenizer", "tokenizer"),
+    "language": ("language_tokenizer", "tokenizer"),
 }
 
 
@@ -55,8 +57,13 @@ def match(header: Header, clip_width: int = 0) -> list[Part]:
     Raises Refused when one's sizes cannot be known.
     """
     clips = sorted(match_clip(header), key=lambda part: bool(part.config["hidden_size"] != clip_width))
-    found = [*clips[:1], match_t5(header), match_gemma(header)]
+    found = [*clips[:1], match_t5(header), match_gemma(header), language_keys.match(header)]
     return [part for part in found if part is not None]
+
+
+def loaded(part: Part, reach: int = 0) -> Part:
+    """The part as it is loaded: of a language model only what is read (`language_keys.within`), of others all."""
+    return language_keys.within(part, reach) if part.kind == "language" else part
 
 
 def match_clip(header: Header) -> list[Part]:
@@ -99,6 +106,8 @@ def match_gemma(header: Header) -> Part | None:
 
 def rename(part: Part) -> dict[str, Source]:
     """Where each parameter is: transformers' name → piece of the file. T5's two embeddings are one tensor."""
+    if part.kind == "language":
+        return language_keys.rename(part)
     found = same_names(part.header)
     if part.kind in ("t5", "umt5"):
         stored = next((name for name in EMBEDDINGS if name in part.header), EMBEDDINGS[0])

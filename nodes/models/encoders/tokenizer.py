@@ -67,6 +67,10 @@ class Tokenizer:
     inner: Any
     end: int
 
+    def __len__(self) -> int:
+        """How many ids it may give."""
+        return len(self.inner)
+
     def ids(self, texts: Sequence[str], length: int) -> tuple[Tensor, list[str]]:
         """Cut or padded to `length`: ids (B, length), and a note for each text that was cut."""
         read = self.read(texts, length)

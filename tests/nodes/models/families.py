@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from nodes.models.auraflow.config import Config as AuraConfig
-from nodes.models.family import FAMILIES, Family
+from nodes.models.family import FAMILIES, Family, family_named
 from nodes.models.flux1.config import Config as FluxConfig
+from nodes.models.flux2.config import Config as Flux2Config
 from nodes.models.lumina.config import Config as LuminaConfig
 
 from . import checkpoints as made
 from .checkpoints import State
+from .flux2 import namings as flux2
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,27 @@ EXAMPLES = {
             "layers.0.attention.wk.weight": [(33, 64), (64,)],
             "layers.7.attention.gate": [(4,)],
             "final_layer.linear.weight": [(31, 64), (64,), (8, 64)],
+        },
+    ),
+    "flux2": Example(
+        family_named("flux2"),
+        Flux2Config.tiny(),
+        {},
+        flux2.to_diffusers,
+        aura_told,
+        {
+            "dev": (Flux2Config.dev(), 32_223_281_152, 299, 331),
+            "klein-4b": (Flux2Config.klein_4b(), 3_875_544_576, 149, 169),
+            "klein-9b": (Flux2Config.klein_9b(), 9_078_581_248, 201, 233),
+        },
+        ("double_stream_modulation_img.lin.weight", "img_in.weight", "single_blocks.0.linear1.weight"),
+        {
+            "img_in.weight": [(64,), (0, 0), (60, 128), (64, 0), (64, 129)],
+            "txt_in.weight": [(64,), (64, 0), (64, 47)],
+            "single_blocks.0.norm.key_norm.scale": [(0,), (48,), (10**6,)],
+            "double_blocks.7.img_mlp.0.weight": [(1, 1)],
+            "single_blocks.99999.linear1.weight": [(1, 1)],
+            "double_blocks.0.img_mlp.0.weight": [(1,), (101, 64)],
         },
     ),
 }

@@ -64,7 +64,7 @@ def space(example: Example, batch: int = 1, height: int = 4, width: int = 6) -> 
 def test_it_says_what_it_reads_with_and_what_it_is_best_used_with(example: Example) -> None:
     defaults, config = example.family.defaults, example.config
     assert defaults.ENCODERS and all(kind in ENCODERS for kind in defaults.ENCODERS)
-    assert (defaults.LATENT.channels, defaults.LATENT.downscale) == (config.latent_channels, 8)
+    assert defaults.LATENT.channels == config.latent_channels
     usual = defaults.defaults(config)
     assert usual.solver in SOLVERS and usual.schedule.spacing in SPACINGS
     assert usual.size % usual.multiple == 0 and usual.multiple == defaults.LATENT.patch * defaults.LATENT.downscale
@@ -74,11 +74,11 @@ def test_it_says_what_it_reads_with_and_what_it_is_best_used_with(example: Examp
     assert sigmas[0] == 1 and sigmas[-1] == 0
 
 
-def test_it_knows_the_colours_of_each_of_its_channels(example: Example) -> None:
+def test_it_knows_the_colours_of_each_of_its_channels_or_of_none(example: Example) -> None:
     from importlib import import_module
 
     rows = import_module(f"{example.family.package}.preview").COLOURS
-    assert len(rows) == example.config.latent_channels + 1 and {len(row) for row in rows} == {3}
+    assert len(rows) in (0, example.config.latent_channels + 1) and {len(row) for row in rows} <= {3}
 
 
 @pytest.mark.parametrize(("example", "variant", "diffusers"), each_release())
@@ -241,11 +241,13 @@ def test_guidance_in_one_forward_is_guidance_in_two(example: Example) -> None:
 
 @pytest.mark.parametrize(
     ("batch", "channels", "height", "texts", "said"),
-    [(1, 0, 5, 1, "multiples of 16 pixels"), (1, 3, 4, 1, "7 channels|19 channels"), (3, 0, 4, 2, "2 texts")],
+    [(1, 0, 5, 1, "multiples of 16 pixels"), (1, 3, 4, 1, "(7|19|131) channels"), (3, 0, 4, 2, "2 texts")],
 )
 def test_what_does_not_fit_is_refused_in_words(
     batch: int, channels: int, height: int, texts: int, said: str, example: Example
 ) -> None:
+    if height % 2 and example.family.defaults.LATENT.patch == 1:
+        pytest.skip("every cell is a patch")
     shape = (batch, example.config.latent_channels + channels, height, 6)
     with pytest.raises(Refused, match=said):
         example.family.transformer.velocity(net_of(example), example.told(texts, 5), shape, [0.5])
