@@ -140,13 +140,13 @@ def lumina_next(filled: int) -> None:
     """A model of 576 features and 8 heads, of which 2 have keys."""
     torch.manual_seed(0)
     theirs = LuminaNextDiT2DModel(
-        sample_size=32, hidden_size=576, num_layers=6, num_attention_heads=8, num_kv_heads=2, cross_attention_dim=256
+        sample_size=SIDE, hidden_size=576, num_layers=6, num_attention_heads=8, num_kv_heads=2, cross_attention_dim=256
     ).eval()
     theirs.pad_token.zero_()
     for layer in theirs.layers:
         layer.gate.fill_(0.5)
         layer.attn2.to_q.load_state_dict(layer.attn1.to_q.state_dict())
-    net = copied(theirs, lumina_keys, lumina.Transformer, {"sample_size": 32})
+    net = copied(theirs, lumina_keys, lumina.Transformer, {"sample_size": SIDE})
     length = -(-filled // 8) * 8
 
     def told(seed: int) -> dict[str, Tensor]:
@@ -161,7 +161,7 @@ def lumina_next(filled: int) -> None:
         return -theirs(
             x, timestep=(1 - sigma).expand(len(x)), encoder_hidden_states=texts["text"], encoder_mask=texts["mask"],
             image_rotary_emb=get_2d_rotary_pos_embed_lumina(72, 384, 384),
-            cross_attention_kwargs={"base_sequence_length": 256}, return_dict=False,
+            cross_attention_kwargs={"base_sequence_length": (SIDE // 2) ** 2}, return_dict=False,
         )[0].chunk(2, dim=1)[0]  # fmt: skip
 
     def both(x: Tensor, sigma: float) -> Tensor:
