@@ -12,7 +12,7 @@ from graph_runtime.node import Knob, node
 from nodes.models.family import FAMILIES, Family, Found, family_named, find
 from nodes.models.sampling.schedule import Schedule
 from nodes.models.weights.config import read_config
-from nodes.recipes import Model, Stored, TextEncoder, Vae, bytes_in, dtype_for, latent_format
+from nodes.recipes import Model, Stored, TextEncoder, Vae, bytes_in, dtype_for, latent_format, storage_for
 from nodes.sockets import refused
 
 STARTER = "starter/flux1"
@@ -130,7 +130,7 @@ def _model(ctx: Context, stored: Stored, found: Found, dtype: str, vae: Vae | No
         raise refused("not-supported", found.path.name, what, "Choose a model that paints from text alone.")
     chosen = dtype_for(part, ctx.device, dtype)
     small = vae if vae is not None and vae.size <= WATCHABLE else None
-    return Model(
+    model = Model(
         title=found.path.stem if found.path.is_file() else found.path.name,
         family=family.name,
         variant=part.variant,
@@ -141,6 +141,8 @@ def _model(ctx: Context, stored: Stored, found: Found, dtype: str, vae: Vae | No
         defaults=recommended(found.path, family.defaults.defaults(part.config)),
         vae=small,
     )
+    storage = storage_for(part, ctx.device, chosen)
+    return model if storage == model.storage else model.kept_in(storage, found)
 
 
 def _text_encoder(

@@ -12,17 +12,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from graph_runtime.sockets import socket
 from nodes.models.family import Family, Found, LatentFormat, family_named, find
-from nodes.models.load import load_autoencoder, load_text_encoder, load_transformer
+from nodes.models.load import load_autoencoder, load_text_encoder, load_transformer, outline
+from nodes.models.weights.blocks import BLOCKS
 from nodes.models.weights.part import Part
 from nodes.models.weights.place import Placed
+from nodes.models.weights.storage import PACKED, UNPACKED, cost
 from nodes.sockets import refused
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SMALL = 4 << 30  # bytes in float32 below which a model is not worth halving
+ROOM = 0.5  # share of a device's memory that one model may take before it stays packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,22 @@ def bytes_in(part: Part, dtype: str) -> int:
     return part.header.parameters * DTYPES[dtype].itemsize
 
 
+def storage_for(part: Part, device: str, dtype: str, wanted: str = "auto") -> str:
+    """How the weights are kept in memory when nobody says: unpacked, unless they are in blocks and would not leave room
+    for anything else."""
+    if wanted != "auto":
+        return wanted
+    in_blocks = any(info.dtype in BLOCKS for info in part.header.tensors.values())
+    return PACKED if in_blocks and bytes_in(part, dtype) > ROOM * memory_of(device) else UNPACKED
+
+
+def memory_of(device: str) -> int:
+    """Bytes of memory where models compute."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_properties(device).total_memory
+    return psutil.virtual_memory().total
+
+
 def latent_format(family: Family) -> LatentFormat:
     """The space a family paints in."""
     return getattr(family.defaults, "LATENT", None) or LatentFormat()
@@ -85,6 +105,7 @@ def latent_format(family: Family) -> LatentFormat:
 class Model:
     """A transformer that paints: which file it is in and what it computes in.
 
+    storage   how its weights are kept in memory: one of `weights.storage.STORAGES`
     defaults  what it is best used with: the family's record, changed by what lies beside the file
     vae       its autoencoder, where that is small enough to be asked what a latent looks like
     """
@@ -98,9 +119,10 @@ class Model:
     config: Any
     defaults: Any = field(compare=False)
     vae: Vae | None = field(default=None, compare=False)
+    storage: str = UNPACKED
 
     def key(self) -> str:
-        return f"model {self.stored.path} {self.stored.stamp} {self.dtype}"
+        return f"model {self.stored.path} {self.stored.stamp} {self.dtype} {self.storage}"
 
     def nbytes(self) -> int:
         return self.size
@@ -109,7 +131,13 @@ class Model:
         return self.stored.fresh()
 
     def summary(self) -> str:
-        return f"{self.title}: {self.family} {self.variant}, {self.dtype}"
+        kept = "" if self.storage == UNPACKED else f", {self.storage}"
+        return f"{self.title}: {self.family} {self.variant}, {self.dtype}{kept}"
+
+    def kept_in(self, storage: str, found: Found) -> Model:
+        """The same model with its weights kept otherwise, and what that takes. `found` is what is in its file."""
+        module, _ = outline(found, storage)
+        return replace(self, storage=storage, size=cost(module, DTYPES[self.dtype]).nbytes)
 
     def latent_shape(self, width: int, height: int, count: int) -> tuple[int, int, int, int]:
         """(B, C, h, w) of a latent for pictures of that size."""
@@ -117,7 +145,7 @@ class Model:
         return count, self.config.latent_channels, height // space.downscale, width // space.downscale
 
     def load(self, device: str, plan: str) -> Placed:
-        return Placed(load_transformer(self.stored.found(), DTYPES[self.dtype], device))
+        return Placed(load_transformer(self.stored.found(), DTYPES[self.dtype], device, self.storage))
 
 
 @socket("TEXT_ENCODER", color="#ffe082", shape="hexagon")

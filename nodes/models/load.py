@@ -20,6 +20,7 @@ from nodes.models.family import Family, Found, LatentFormat
 from nodes.models.weights.fill import Dtype, fill
 from nodes.models.weights.part import Part
 from nodes.models.weights.pieces import Source
+from nodes.models.weights.storage import UNPACKED, pack_linears
 from nodes.models.weights.tensor import bad_file
 
 M = TypeVar("M", bound=nn.Module)
@@ -27,14 +28,25 @@ M = TypeVar("M", bound=nn.Module)
 ENCODERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {"clip": clip.build, "t5": t5.build}
 
 
-def load_transformer(found: Found, dtype: Dtype, device: str = "cpu") -> nn.Module:
-    """The transformer of what `detect` found. Raises Refused when its file does not fill it exactly."""
+def load_transformer(found: Found, dtype: Dtype, device: str = "cpu", storage: str = UNPACKED) -> nn.Module:
+    """The transformer of what `detect` found. Raises Refused when its file does not fill it exactly.
+
+    storage  how its weights are kept in memory: one of STORAGES
+    """
+    module, rename = outline(found, storage)
+    return _filled(module, found.parts["transformer"], rename, dtype, device)
+
+
+def outline(found: Found, storage: str = UNPACKED) -> tuple[nn.Module, dict[str, Source]]:
+    """The transformer on `meta`, packed as it will be, and where each of its parameters is."""
     if found.family is None:
         raise bad_file(found.path, "It holds no transformer.", "Choose a checkpoint that has one.")
-    part = found.parts["transformer"]
+    part, keys = found.parts["transformer"], found.family.keys
     with torch.device("meta"):
         module: nn.Module = found.family.transformer.Transformer(part.config)
-    return _filled(module, part, found.family.keys.rename(part), dtype, device)
+    rename = keys.rename(part)
+    pack_linears(module, part.header, rename, storage, getattr(keys, "KEPT", ()))
+    return module, rename
 
 
 def load_autoencoder(
@@ -47,9 +59,7 @@ def load_autoencoder(
     return _filled(module, part, autoencoder_keys.rename(part), dtype, device)
 
 
-def load_text_encoder(
-    family: Family, parts: Mapping[str, Part], dtype: torch.dtype, device: str = "cpu"
-) -> nn.Module:
+def load_text_encoder(family: Family, parts: Mapping[str, Part], dtype: torch.dtype, device: str = "cpu") -> nn.Module:
     """A family's text encoders and their tokenizers as one module. `parts` by kind, each with its tokenizer's folder.
 
     Raises Refused when a file does not fill its encoder exactly, or a tokenizer is missing or of another vocabulary.
@@ -61,7 +71,7 @@ def load_text_encoder(
     return module.eval()
 
 
-def load_encoder(part: Part, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
+def load_encoder(part: Part, dtype: torch.dtype, device: str = "cpu", storage: str = UNPACKED) -> nn.Module:
     """CLIP's or T5's encoder. In float16 a few of T5's layers stay float32: their outputs leave float16's range."""
 
     def kept(name: str) -> torch.dtype:
@@ -71,7 +81,12 @@ def load_encoder(part: Part, dtype: torch.dtype, device: str = "cpu") -> nn.Modu
     module = ENCODERS[part.kind](part.config)
     for buffer in module.buffers():
         buffer.data = buffer.data.to(device)
-    return _filled(module, part, encoder_keys.rename(part), kept, device)
+    rename = encoder_keys.rename(part)
+    pack_linears(module, part.header, rename, storage, WIDE if dtype == torch.float16 else ())
+    return _filled(module, part, rename, kept, device)
+
+
+WIDE = tuple(name.removesuffix(".weight") for name in t5.FLOAT32_IN_FLOAT16)
 
 
 def _tokenizer(part: Part) -> Tokenizer:

@@ -41,6 +41,9 @@ MAX_BLOCKS = 512
 # Input features over output features: what else the input holds beside the latent.
 VARIANTS = {1: "", 2: "-control", 6: "-fill"}
 
+# Never packed, as in published GGUF files: the ends of the network, a hundredth of it, which every token passes.
+KEPT = ("img_in", "txt_in", "time_in.", "vector_in.", "guidance_in.", "final_layer.")
+
 # original → diffusers, one below the other where there are several.
 ENDS = {
     "img_in": ("x_embedder",),
