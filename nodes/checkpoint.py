@@ -4,6 +4,7 @@ headers are read, and what comes out are recipes."""
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -12,16 +13,17 @@ from graph_runtime.node import Knob, node
 from nodes.models.family import FAMILIES, Family, Found, family_named, find
 from nodes.models.sampling.schedule import Schedule
 from nodes.models.weights.config import read_config
-from nodes.recipes import Model, Stored, TextEncoder, Vae, bytes_in, dtype_for, latent_format, storage_for
+from nodes.recipes import Model, Stored, TextEncoder, Vae, bytes_in, dtype_for, latent_format, space_of, storage_for
 from nodes.sockets import refused
 
 STARTER = "starter/flux1"
+AUTO = "auto"
 # A file beside a model that says what it is best used with.
 RECOMMENDED = "starter.json"
 WATCHABLE = 64 << 20  # bytes of an autoencoder that previews may ask
 
 Dtype = Annotated[Literal["auto", "float32", "bfloat16", "float16"], Knob(advanced=True)]
-FamilyName = Annotated[str, Knob(choices=lambda: [family.name for family in FAMILIES], advanced=True)]
+FamilyName = Annotated[str, Knob(choices=lambda: [AUTO, *(family.name for family in FAMILIES)])]
 CheckpointFile = Annotated[str, Knob(file="checkpoint")]
 
 
@@ -42,19 +44,20 @@ def load_checkpoint(ctx: Context, *, file: CheckpointFile = STARTER, dtype: Dtyp
     vae: what turns latents into pictures
     """
     stored, found = _found(ctx, "checkpoint", file)
-    missing = [name for name, kinds in PARTS.items() if not all(kind in found.parts for kind in kinds)]
-    if missing:
-        there = ", ".join(sorted(part.variant or part.kind for part in found.parts.values()))
-        what = f"it has no {' and no '.join(missing)}, only {there}."
+    encoders = found.family.defaults.ENCODERS if found.family else ()
+    missing = [title for kind, title in NEEDED.items() if kind not in found.parts]
+    missing += [f"{kind} text encoder" for kind in encoders if kind not in found.parts]
+    if found.family is None or missing:
+        what = f"it has no {' and no '.join(missing)}, only {_held(found)}."
         fix = "Load its parts with Load model, Load text encoder and Load VAE, from the files that have them."
         raise refused("incomplete-checkpoint", file, what, fix)
     vae = _vae(ctx, stored, found, dtype)
     model = _model(ctx, stored, found, dtype, vae)
-    encoder = _text_encoder(ctx, family_named(model.family), (stored, found), (stored, found), dtype)
+    encoder = _text_encoder(ctx, found.family, dict.fromkeys(encoders, (stored, found)), dtype)
     return Checkpoint(model, dataclasses.replace(encoder, text_length=model.defaults.text_length), vae)
 
 
-PARTS = {"transformer": ("transformer",), "text encoders": ("clip", "t5"), "autoencoder": ("vae",)}
+NEEDED = {"transformer": "transformer", "vae": "autoencoder"}
 
 
 @node("core/load_model", title="Load model", category="loaders")
@@ -66,8 +69,7 @@ def load_model(ctx: Context, *, file: Annotated[str, Knob(file="model")] = "", d
     """
     stored, found = _found(ctx, "model", file)
     if "transformer" not in found.parts:
-        held = " and ".join(sorted(part.variant or part.kind for part in found.parts.values()))
-        what = f"it holds no transformer, only {held}."
+        what = f"it holds no transformer, only {_held(found)}."
         raise refused("no-transformer", file, what, "Load it with Load text encoder or Load VAE.")
     return _model(ctx, stored, found, dtype, None)
 
@@ -76,28 +78,41 @@ def load_model(ctx: Context, *, file: Annotated[str, Knob(file="model")] = "", d
 def load_text_encoder(
     ctx: Context,
     *,
-    clip: Annotated[str, Knob(file="text_encoder")] = "",
-    t5: Annotated[str, Knob(file="text_encoder")] = "",
+    file: Annotated[str, Knob(file="text_encoder")] = "",
+    second_file: Annotated[str, Knob(file="text_encoder")] = "",
     tokenizers: Annotated[str, Knob(file="text_encoder", advanced=True)] = "",
-    family: FamilyName = FAMILIES[0].name,
+    family: FamilyName = AUTO,
     dtype: Dtype = "auto",
 ) -> TextEncoder:
-    """Only what reads prompts: CLIP and T5, from one file or two.
+    """Only what reads prompts: all text encoders of a family, from one file or two.
 
-    clip: the file or folder with CLIP-L
-    t5: the file or folder with T5; left empty, the same as clip
-    tokenizers: a folder with `tokenizer` and `tokenizer_2`, for files that come without theirs
-    family: of the model that they read for
+    file: a file or folder with a text encoder
+    second_file: with another, for families that have two; in either order
+    tokenizers: a folder with `tokenizer` (and `tokenizer_2`), for files that come without theirs
+    family: of the model that they read for; auto is the one that reads with what is in the files
     dtype: what they compute in; auto takes bfloat16 for what is large
     """
-    clip_at, t5_at = _found(ctx, "text_encoder", clip), _found(ctx, "text_encoder", t5 or clip)
-    for kind, name, (_, found) in (("clip", clip, clip_at), ("t5", t5 or clip, t5_at)):
-        if kind not in found.parts:
-            there = ", ".join(sorted(part.variant or part.kind for part in found.parts.values()))
-            what = f"it holds no {kind.upper()}, only {there}."
-            raise refused("no-text-encoder", name, what, f"Choose a file with {kind.upper()} for it.")
-    folder = str(ctx.find("text_encoder", tokenizers)) if tokenizers else ""
-    return _text_encoder(ctx, family_named(family), clip_at, t5_at, dtype, folder)
+    places = [_found(ctx, "text_encoder", name) for name in dict.fromkeys((file, second_file or file))]
+    given = {kind: place for place in reversed(places) for kind in place[1].parts}
+    chosen = _reader(file, given) if family == AUTO else family_named(family)
+    wanted = chosen.defaults.ENCODERS
+    missing = [kind for kind in wanted if kind not in given]
+    if missing:
+        reads, held = " and ".join(wanted), " and ".join(_held(found) for _, found in places)
+        what = f"{chosen.name} reads with {reads}, but there is no {' and no '.join(missing)}, only {held}."
+        raise refused("no-text-encoder", file, what, "Choose a file for each of them, or another family.")
+    folder = Stored.at(ctx.find("text_encoder", tokenizers)) if tokenizers else None
+    return _text_encoder(ctx, chosen, {kind: given[kind] for kind in wanted}, dtype, folder)
+
+
+def _reader(file: str, given: Mapping[str, Place]) -> Family:
+    """The family whose text encoders these are. Refused when they are of none."""
+    for family in FAMILIES:
+        if all(kind in given for kind in family.defaults.ENCODERS):
+            return family
+    known = "; ".join(f"{family.name}: {' and '.join(family.defaults.ENCODERS)}" for family in FAMILIES)
+    what = f"no family reads with {' and '.join(given)} alone ({known})."
+    raise refused("no-text-encoder", file, what, "Choose a file for each of its text encoders.")
 
 
 @node("core/load_vae", title="Load VAE", category="loaders")
@@ -109,12 +124,19 @@ def load_vae(ctx: Context, *, file: Annotated[str, Knob(file="vae")] = "", dtype
     """
     stored, found = _found(ctx, "vae", file)
     if "vae" not in found.parts:
-        held = " and ".join(sorted(part.variant or part.kind for part in found.parts.values()))
-        raise refused("no-vae", file, f"it holds no autoencoder, only {held}.", "Choose another file.")
+        raise refused("no-vae", file, f"it holds no autoencoder, only {_held(found)}.", "Choose another file.")
     return _vae(ctx, stored, found, dtype)
 
 
-def _found(ctx: Context, kind: str, name: str) -> tuple[Stored, Found]:
+Place = tuple[Stored, Found]
+
+
+def _held(found: Found) -> str:
+    """What is in a file, for a sentence."""
+    return " and ".join(sorted(part.variant or part.kind for part in found.parts.values()))
+
+
+def _found(ctx: Context, kind: str, name: str) -> Place:
     if not name:
         raise refused("no-file", f"Load {kind.replace('_', ' ')}", "no file is chosen.", "Choose one.")
     path = ctx.find(kind, name)
@@ -125,13 +147,13 @@ def _model(ctx: Context, stored: Stored, found: Found, dtype: str, vae: Vae | No
     part, family = found.parts["transformer"], found.family
     if family is None:
         raise refused("no-family", found.path.name, "no family claims its transformer.", "Choose another file.")
-    if part.config.in_channels != part.config.out_channels:
+    if part.config.wants_picture:
         what = f"this is a {part.variant} model, which also takes a picture as input; that is not supported yet."
         raise refused("not-supported", found.path.name, what, "Choose a model that paints from text alone.")
     chosen = dtype_for(part, ctx.device, dtype)
     small = vae if vae is not None and vae.size <= WATCHABLE else None
     model = Model(
-        title=found.path.stem if found.path.is_file() else found.path.name,
+        title=_title(found),
         family=family.name,
         variant=part.variant,
         stored=stored,
@@ -146,39 +168,42 @@ def _model(ctx: Context, stored: Stored, found: Found, dtype: str, vae: Vae | No
 
 
 def _text_encoder(
-    ctx: Context,
-    family: Family,
-    clip: tuple[Stored, Found],
-    t5: tuple[Stored, Found],
-    dtype: str,
-    tokenizers: str = "",
+    ctx: Context, family: Family, places: Mapping[str, Place], dtype: str, tokenizers: Stored | None = None
 ) -> TextEncoder:
-    clip_part, t5_part, path = clip[1].parts["clip"], t5[1].parts["t5"], t5[1].path
-    chosen = dtype_for(t5_part, ctx.device, dtype)
+    """`places`: each kind of text encoder, and where it is."""
+    parts = [found.parts[kind] for kind, (_, found) in places.items()]
+    largest = max(parts, key=lambda part: part.header.parameters)
+    chosen = dtype_for(largest, ctx.device, dtype)
     return TextEncoder(
-        title=path.stem if path.is_file() else path.name,
+        title=_title(next(found for kind, (_, found) in places.items() if found.parts[kind] is largest)),
         family=family.name,
-        clip=clip[0],
-        t5=t5[0],
+        encoders=tuple((kind, stored) for kind, (stored, _) in places.items()),
         dtype=chosen,
-        size=bytes_in(clip_part, chosen) + bytes_in(t5_part, chosen),
+        size=sum(bytes_in(part, chosen) for part in parts),
         tokenizers=tokenizers,
+        text_length=family.defaults.TEXT_LENGTH,
     )
+
+
+def _title(found: Found) -> str:
+    return found.path.stem if found.path.is_file() else found.path.name
 
 
 def _vae(ctx: Context, stored: Stored, found: Found, dtype: str) -> Vae:
     part = found.parts["vae"]
     chosen = dtype_for(part, ctx.device, dtype)
     channels = part.config["latent"]
-    family = found.family or next((one for one in FAMILIES if latent_format(one).channels == channels), None)
+    known = (found.family.name, latent_format(found.family)) if found.family else space_of(channels)
+    family, space = known or ("", None)
     return Vae(
-        title=found.path.stem if found.path.is_file() else found.path.name,
-        family=family.name if family else "",
+        title=_title(found),
+        family=family,
         stored=stored,
         dtype=chosen,
         size=bytes_in(part, chosen),
         channels=channels,
         factor=2 ** (len(part.config["widths"]) - 1),
+        space=space,
     )
 
 
@@ -189,7 +214,7 @@ def recommended(path: Path, usual: Any) -> Any:
     changes: dict[str, Any] = {}
     scheduler, said = path / "scheduler" / "scheduler_config.json", path / RECOMMENDED
     if scheduler.is_file():
-        changes["schedule"] = Schedule.from_config(read_config(scheduler))
+        changes["schedule"] = Schedule.from_config(read_config(scheduler), usual.schedule.spacing)
     if said.is_file():
         config = read_config(said)
         names = {"steps": "steps", "true_cfg_scale": "true_cfg", "guidance_scale": "guidance", "width": "size"}

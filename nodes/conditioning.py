@@ -9,6 +9,7 @@ import torch
 
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
+from nodes.models.sampling.conditions import joined, padded
 from nodes.sockets import Conditioning, SavedFiles, refused
 from nodes.tensor_file import read_tensors, write_tensors
 
@@ -52,11 +53,17 @@ def mix_conditionings(
     amount: how far along the line
     """
     _same_family(a, b, "Mix conditionings")
-    shapes = [{name: tuple(tensor.shape[1:]) for name, tensor in one.tensors.items()} for one in (a, b)]
+    first, second = a.tensors, b.tensors
+    if "mask" in first and "mask" in second:  # then what is behind the shorter one is not read
+        longest = max(one["mask"].shape[1] for one in (first, second))
+        first, second = padded(first, longest), padded(second, longest)
+    shapes = [{name: tuple(tensor.shape[1:]) for name, tensor in one.items()} for one in (first, second)]
     if shapes[0] != shapes[1]:
         what = f"the texts have other shapes: {shapes[0]} and {shapes[1]}."
         raise refused("wrong-shape", "Mix conditionings", what, "Encode both with the same max_length.")
-    mixed = {name: torch.lerp(tensor.float(), b.tensors[name].float(), amount) for name, tensor in a.tensors.items()}
+    mixed = {name: torch.lerp(tensor.float(), second[name].float(), amount) for name, tensor in first.items()}
+    if "mask" in mixed:
+        mixed["mask"] = torch.maximum(first["mask"], second["mask"])
     return Conditioning(a.family, mixed, f"{a.note} | {b.note}")
 
 
@@ -69,11 +76,10 @@ def batch_conditionings(conditionings: list[Conditioning]) -> Conditioning:
     first = conditionings[0]
     for one in conditionings[1:]:
         _same_family(first, one, "Batch conditionings")
-    try:
-        tensors = {name: torch.cat([one.tensors[name] for one in conditionings]) for name in first.tensors}
-    except (RuntimeError, KeyError):
+    tensors = joined([one.tensors for one in conditionings])
+    if tensors is None:
         what = f"the texts have other shapes: {'; '.join(one.summary() for one in conditionings[:4])}."
-        raise refused("wrong-shape", "Batch conditionings", what, "Encode all with the same max_length.") from None
+        raise refused("wrong-shape", "Batch conditionings", what, "Encode all with the same max_length.")
     return Conditioning(first.family, tensors, " | ".join(one.note for one in conditionings)[:400])
 
 

@@ -15,7 +15,7 @@ from nodes.models.family import family_named
 from nodes.models.sampling.guidance import latent_mask
 from nodes.models.sampling.noise import noise as drawn
 from nodes.models.sampling.noise import noised
-from nodes.recipes import Model, latent_format
+from nodes.recipes import Model, latent_format, same_space
 from nodes.sockets import Latent, Mask, refused
 
 Side = Annotated[int, Knob(min=0, max=16384, step=16)]
@@ -72,7 +72,7 @@ def mix_latents(
 
 
 def _same_space(a: Latent, b: Latent, place: str) -> None:
-    if a.family and b.family and a.family != b.family:
+    if not same_space(a.family, b.family):
         what = f"one latent is of {a.family}, the other of {b.family}."
         raise refused("other-family", place, what, "Decode one with its VAE and encode it with the other's.")
     if a.samples.shape[1] != b.samples.shape[1]:
@@ -187,7 +187,7 @@ def scale_latent(
     wide, high = width // size, height // size
     if not wide and not high:
         return latent
-    even = 2  # models paint patches of 2 × 2 cells
+    even = latent_format(family_named(latent.family)).patch if latent.family else 2
     wide = wide or max(even, round(full_w * high / full_h / even) * even)
     high = high or max(even, round(full_h * wide / full_w / even) * even)
     mask = latent.mask if latent.mask is None else pixels.resize(latent.mask[:, None], wide, high, "bilinear")[:, 0]

@@ -9,7 +9,7 @@ import torch
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
 from nodes.models.family import FAMILIES, family_named
-from nodes.recipes import latent_format
+from nodes.recipes import latent_format, space_of
 from nodes.sockets import Latent, SavedFiles, refused
 from nodes.tensor_file import read_tensors, write_tensors
 
@@ -30,7 +30,11 @@ def save_latent(
         tensors = {"samples": latent.samples} | ({} if latent.mask is None else {"mask": latent.mask})
         facts = {"format": FORMAT, "family": latent.family}
     else:
-        space = latent_format(family_named(latent.family or FAMILIES[0].name))
+        known = space_of(latent.samples.shape[1])
+        space = latent_format(family_named(latent.family)) if latent.family else known[1] if known else None
+        if space is None:
+            what = f"nobody said which family's these {latent.samples.shape[1]} channels are."
+            raise refused("other-family", "Save latent", what, "Save it as latentloom.")
         tensors = {COMFY: latent.samples / space.scale + space.shift, COMFY_VERSION: torch.tensor([])}
         facts = {}
     suffix = ".safetensors" if format == "latentloom" else ".latent"
@@ -54,11 +58,11 @@ def load_latent(ctx: Context, *, file: Annotated[str, Knob(file="latent")] = "")
         raise refused(
             "bad-file", file, "it holds no latent.", "Choose a file of Save latent, or of ComfyUI's SaveLatent."
         )
-    family = next((one for one in FAMILIES if latent_format(one).channels == samples.shape[1]), None)
-    if family is None:
+    found = space_of(samples.shape[1])
+    if found is None:
         known = ", ".join(f"{one.name} {latent_format(one).channels}" for one in FAMILIES)
         what = f"a latent of {samples.shape[1]} channels is of no known family ({known})."
         raise refused("other-family", file, what, "Decode it where it was made, and load the picture.")
-    space = latent_format(family)
+    family, space = found
     unscaled = samples.float() * (1.0 if COMFY_VERSION in tensors else 1 / 0.18215)
-    return Latent((unscaled - space.shift) * space.scale, family.name)
+    return Latent((unscaled - space.shift) * space.scale, family)

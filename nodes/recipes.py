@@ -8,6 +8,7 @@ later is a field of its recipe.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ import psutil
 import torch
 
 from graph_runtime.sockets import socket
-from nodes.models.family import Family, Found, LatentFormat, family_named, find
-from nodes.models.load import load_autoencoder, load_text_encoder, load_transformer, outline
+from nodes.models.family import FAMILIES, Family, Found, LatentFormat, family_named, find
+from nodes.models.load import load_autoencoder, load_text_encoder, load_transformer
+from nodes.models.load import encoder_outline, outline
 from nodes.models.weights.blocks import BLOCKS
 from nodes.models.weights.part import Part
 from nodes.models.weights.place import Placed
@@ -97,7 +99,27 @@ def memory_of(device: str) -> int:
 
 def latent_format(family: Family) -> LatentFormat:
     """The space a family paints in."""
-    return getattr(family.defaults, "LATENT", None) or LatentFormat()
+    space: LatentFormat = family.defaults.LATENT
+    return space
+
+
+def space_of(channels: int) -> tuple[str, LatentFormat] | None:
+    """The space of latents of so many channels, and whose it is; "" where several families share it.
+
+    None when no family paints in such latents, or in several ways.
+    """
+    spaces = {family.name: latent_format(family) for family in FAMILIES}
+    fitting = {name: space for name, space in spaces.items() if space.channels == channels}
+    if len(set(fitting.values())) != 1:
+        return None
+    name, space = next(iter(fitting.items()))
+    return (name if len(fitting) == 1 else ""), space
+
+
+def same_space(a: str, b: str) -> bool:
+    """Whether a latent of one family is one of the other too; "" is a family that nobody named."""
+    spaces = {family.name: latent_format(family) for family in FAMILIES}
+    return not a or not b or a == b or (a in spaces and spaces[a] == spaces.get(b))
 
 
 @socket("MODEL", color="#b39ddb", shape="hexagon")
@@ -153,39 +175,65 @@ class Model:
 class TextEncoder:
     """What turns texts into conditioning: the text encoders of one family, from one file or several.
 
-    clip, t5     the files of CLIP and of T5; one file may have both
-    tokenizers   a folder with `tokenizer` and `tokenizer_2`, for files that come without; "" for none
-    text_length  tokens that texts are padded to when nobody says; 0 if that is not known
+    encoders     kind of encoder and its file, for each that the family reads with; one file may have several
+    storage      how their weights are kept in memory: one of `weights.storage.STORAGES`
+    tokenizers   a folder with `tokenizer`, `tokenizer_2`, …, for files that come without
+    text_length  tokens of a text when nobody says
     """
 
     title: str
     family: str
-    clip: Stored
-    t5: Stored
+    encoders: tuple[tuple[str, Stored], ...]
     dtype: str
     size: int
-    tokenizers: str = ""
+    tokenizers: Stored | None = None
     text_length: int = field(default=0, compare=False)
+    storage: str = UNPACKED
+
+    @property
+    def places(self) -> tuple[Stored, ...]:
+        """All that it is read from."""
+        return (*(stored for _, stored in self.encoders), *((self.tokenizers,) if self.tokenizers else ()))
 
     def key(self) -> str:
-        places = f"{self.clip.path} {self.clip.stamp} {self.t5.path} {self.t5.stamp} {self.tokenizers}"
-        return f"text encoder {self.family} {places} {self.dtype}"
+        places = " ".join(f"{stored.path} {stored.stamp}" for stored in self.places)
+        return f"text encoder {self.family} {places} {self.dtype} {self.storage}"
 
     def nbytes(self) -> int:
         return self.size
 
     def fresh(self) -> bool:
-        return self.clip.fresh() and self.t5.fresh()
+        return all(stored.fresh() for stored in self.places)
 
     def summary(self) -> str:
-        return f"{self.title}: text of {self.family}, {self.dtype}"
+        kept = "" if self.storage == UNPACKED else f", {self.storage}"
+        return f"{self.title}: text of {self.family}, {self.dtype}{kept}"
+
+    def parts(self) -> dict[str, Part]:
+        """Its encoders by kind. Raises Refused when a file is no longer what it was."""
+        return {kind: stored.found().parts[kind] for kind, stored in self.encoders}
+
+    def kept_in(self, storage: str, parts: Mapping[str, Part]) -> TextEncoder:
+        """The same encoders with their weights kept otherwise, and what that takes."""
+        dtype = DTYPES[self.dtype]
+        size = sum(cost(encoder_outline(part, dtype, storage), dtype).nbytes for part in parts.values())
+        return replace(self, storage=storage, size=size)
 
     def load(self, device: str, plan: str) -> Placed:
-        parts = {"clip": self.clip.found().parts["clip"], "t5": self.t5.found().parts["t5"]}
+        parts = self.parts()
         if self.tokenizers:
-            folders = {"clip": Path(self.tokenizers, "tokenizer"), "t5": Path(self.tokenizers, "tokenizer_2")}
+            folders = tokenizer_folders(Path(self.tokenizers.path), list(parts))
             parts = {kind: replace(part, tokenizer=folders[kind]) for kind, part in parts.items()}
-        return Placed(load_text_encoder(family_named(self.family), parts, DTYPES[self.dtype], device))
+        return Placed(load_text_encoder(family_named(self.family), parts, DTYPES[self.dtype], device, self.storage))
+
+
+def tokenizer_folders(folder: Path, kinds: list[str]) -> Mapping[str, Path]:
+    """Where each encoder's tokenizer is in a folder of several: `tokenizer`, `tokenizer_2`, … as diffusers has them.
+
+    For a single encoder the folder may be the tokenizer's own.
+    """
+    named = {kind: folder / ("tokenizer" if not i else f"tokenizer_{i + 1}") for i, kind in enumerate(kinds)}
+    return {kinds[0]: folder} if len(kinds) == 1 and not named[kinds[0]].is_dir() else named
 
 
 @socket("VAE", color="#ef9a9a", shape="hexagon")
@@ -194,7 +242,8 @@ class Vae:
     """An autoencoder: between pictures and latents.
 
     channels, factor  of its latents, and pixels per cell
-    family            whose latents it makes
+    family            whose latents it makes; "" where several families share them, or nobody knows
+    space             scale and shift of the latents, where its file does not say
     """
 
     title: str
@@ -204,9 +253,10 @@ class Vae:
     size: int
     channels: int
     factor: int
+    space: LatentFormat | None = None
 
     def key(self) -> str:
-        return f"vae {self.stored.path} {self.stored.stamp} {self.dtype}"
+        return f"vae {self.stored.path} {self.stored.stamp} {self.dtype} {self.space}"
 
     def nbytes(self) -> int:
         return self.size
@@ -219,5 +269,4 @@ class Vae:
 
     def load(self, device: str, plan: str) -> Placed:
         part = self.stored.found().parts["vae"]
-        latent = latent_format(family_named(self.family)) if self.family else None
-        return Placed(load_autoencoder(part, DTYPES[self.dtype], device, latent))
+        return Placed(load_autoencoder(part, DTYPES[self.dtype], device, self.space))

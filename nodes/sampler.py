@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from nodes.models.sampling.noise import noise as drawn
 from nodes.models.sampling.noise import noised
 from nodes.models.sampling.solvers import SOLVERS, Velocity
 from nodes.previews import Watcher
-from nodes.recipes import Model
+from nodes.recipes import Model, latent_format, same_space
 from nodes.sigmas import AUTO, Spacing, Steps, Strength, levels
 from nodes.sockets import Conditioning, Latent, Sigmas, refused
 
@@ -62,7 +63,7 @@ def sample(
     add_noise: off for a latent that has the noise of the first level in it already
     """
     _check_family(model, latent, positive, negative)
-    latent = _one_for_each(latent, positive)
+    latent = _one_for_each(latent, positive, negative)
     walk = list(sigmas) if sigmas is not None else levels(model, latent, steps, schedule, denoise)
     method = SOLVERS[solver if solver != AUTO else model.defaults.solver]
     scale = _cfg_scale(ctx, model, true_cfg, negative)
@@ -75,11 +76,16 @@ def sample(
     watcher = Watcher(ctx, model, len(walk) - 1)
     with ctx.use(model) as net:
         asked = loop.visited(method, walk)
-        speak = family_named(model.family).transformer.velocity
-        velocity: Velocity = speak(net, positive.tensors, shape, asked, strength)
+        of_family = family_named(model.family).transformer.velocity
+
+        def speak(told: guided.Condition, size: Sequence[int]) -> Velocity:
+            velocity: Velocity = of_family(net, told, size, asked, strength)
+            return velocity
+
         if scale != 1 and negative is not None:
-            away = speak(net, negative.tensors, shape, asked, strength)
-            velocity = guided.cfg(velocity, away, scale)
+            velocity = guided.cfg_of(speak, positive.tensors, negative.tensors, shape, scale)
+        else:
+            velocity = speak(positive.tensors, shape)
         if latent.mask is not None:
             held = (t.to(ctx.device) for t in (latent.samples, latent.mask[:, None]))
             velocity = guided.masked(velocity, *held)
@@ -106,7 +112,7 @@ def _check_family(model: Model, latent: Latent, positive: Conditioning, negative
             what = f"the text was encoded for {conditioning.family}, but {model.title} is a {model.family} model."
             fix = f"Encode it with a text encoder of {model.family}."
             raise refused("other-family", f"{PLACE}.{name}", what, fix)
-    if latent.family and latent.family != model.family:
+    if not same_space(latent.family, model.family):
         what = f"the latent is one of {latent.family}, but {model.title} is a {model.family} model."
         fix = f"Decode it with {latent.family}'s VAE and encode the picture with {model.family}'s."
         raise refused("other-family", f"{PLACE}.latent", what, fix)
@@ -114,19 +120,21 @@ def _check_family(model: Model, latent: Latent, positive: Conditioning, negative
     if channels != model.config.latent_channels:
         what = f"the latent has {channels} channels, {model.title} paints {model.config.latent_channels}."
         raise refused("wrong-latent", f"{PLACE}.latent", what, "Take an Empty latent of this model, or its own VAE.")
-    if height % 2 or width % 2:
-        what = f"{width}×{height} cells are not whole patches of 2×2."
+    patch = latent_format(family_named(model.family)).patch
+    if height % patch or width % patch:
+        what = f"{width}×{height} cells are not whole patches of {patch}×{patch}."
         fix = f"Use pictures whose sides are multiples of {model.defaults.multiple} pixels."
         raise refused("wrong-latent", f"{PLACE}.latent", what, fix)
 
 
-def _one_for_each(latent: Latent, positive: Conditioning) -> Latent:
+def _one_for_each(latent: Latent, positive: Conditioning, negative: Conditioning | None) -> Latent:
     """As many latents as there are texts to paint. Raises Refused where one number does not divide the other."""
     if len(latent) == 1 and len(positive) > 1:
-        return replace(latent, samples=latent.samples.repeat(len(positive), 1, 1, 1))
-    if len(latent) % len(positive):
-        what = f"{len(positive)} texts cannot be shared out to {len(latent)} latents."
-        raise refused("different-number", PLACE, what, "Give one text, or one for each latent.")
+        latent = replace(latent, samples=latent.samples.repeat(len(positive), 1, 1, 1))
+    for texts in (positive, negative):
+        if texts is not None and len(latent) % len(texts):
+            what = f"{len(texts)} texts cannot be shared out to {len(latent)} latents."
+            raise refused("different-number", PLACE, what, "Give one text, or one for each latent.")
     return latent
 
 
@@ -154,7 +162,7 @@ def _cfg_scale(ctx: Context, model: Model, asked: float, negative: Conditioning 
 
 def _advise(ctx: Context, model: Model, positive: Conditioning, guidance: float, strength_lost: bool) -> None:
     """Say what else was asked for in vain, or is not what the model was made for."""
-    if guidance > 0 and not getattr(model.config, "guidance", True):
+    if guidance > 0 and not model.config.guidance:
         ctx.log(f"{model.title} was not distilled with guidance: {guidance:g} has no effect.")
     text = positive.tensors.get("text")
     longest = model.defaults.text_length

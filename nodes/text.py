@@ -12,8 +12,7 @@ from nodes.recipes import TextEncoder
 from nodes.sockets import Conditioning
 
 Prompt = Annotated[str, Knob(multiline=True)]
-Length = Annotated[int, Knob(min=0, max=512, advanced=True)]
-USUAL_LENGTH = 512  # where nobody knows which model the text is for
+Length = Annotated[int, Knob(min=0, max=4096, advanced=True)]
 
 
 @node("core/encode_text", title="Encode text", category="text")
@@ -55,7 +54,7 @@ def encode_text_t5(
 
 
 def _encoded(text_encoder: TextEncoder, ctx: Context, first: str, second: str | None, length: int) -> Conditioning:
-    length = length or text_encoder.text_length or USUAL_LENGTH
+    length = length or text_encoder.text_length
     with ctx.use(text_encoder) as encoder:
         ctx.check()
         tensors, notes = encoder([first], None if second is None else [second], length)

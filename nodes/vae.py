@@ -12,7 +12,7 @@ from graph_runtime.node import Knob, node
 from nodes.image import picture, planes
 from nodes.models.autoencoders.kl import Autoencoder, drawn
 from nodes.models.autoencoders.tiles import tiled
-from nodes.recipes import Vae
+from nodes.recipes import Vae, same_space
 from nodes.sockets import Image, Latent, refused
 
 # Cells of latent decoded at once beyond which pictures of a batch are decoded one by one: a megapixel.
@@ -97,7 +97,8 @@ def encode_tiled(image: Image, vae: Vae, ctx: Context, *, tile: Tile = 1024, ove
 
 
 def _latents(ctx: Context, image: Image, vae: Vae, run: object, draw: bool, seed: int) -> Latent:
-    x = planes(cut_to(ctx, image, 2 * vae.factor)) * 2 - 1
+    patch = vae.space.patch if vae.space else 2
+    x = planes(cut_to(ctx, image, patch * vae.factor)) * 2 - 1
     generator = torch.Generator().manual_seed(seed)
     made = []
     with ctx.use(vae) as net:
@@ -128,7 +129,7 @@ def cut_to(ctx: Context, image: Image, multiple: int) -> Image:
 
 
 def _check(latent: Latent, vae: Vae, place: str) -> None:
-    if latent.family and vae.family and latent.family != vae.family:
+    if not same_space(latent.family, vae.family):
         what = f"the latent is one of {latent.family}, the VAE is {vae.family}'s."
         raise refused("other-family", place, what, f"Use the VAE of {latent.family}.")
     if latent.samples.shape[1] != vae.channels:

@@ -33,10 +33,10 @@ class LatentFormat:
     scale, shift   what is sampled is (z − shift) · scale of what the autoencoder gives
     """
 
-    channels: int = 16
+    channels: int
     downscale: int = 8
-    scale: float = 0.3611
-    shift: float = 0.1159
+    scale: float = 1.0
+    shift: float = 0.0
     patch: int = 2
 
 
@@ -44,11 +44,12 @@ class LatentFormat:
 class Family:
     """A family by its package. The modules in it, the same in every family:
 
-    config       Config
+    config       Config, with latent_channels, guidance (was it distilled with it), wants_picture
     keys         match(header) -> Part | None, rename(part) -> where each parameter is
-    transformer  Transformer(config), velocity(…)
-    text         prompts to Conditioning
-    defaults     what a new workflow starts with
+    transformer  Transformer(config), velocity(net, conditioning, shape, sigmas, guidance)
+    text         TextEncoder(one argument per encoder and per tokenizer): prompts to Encoded
+    defaults     ENCODERS, LATENT, TEXT_LENGTH, and defaults(config): what a new workflow starts with
+    preview      COLOURS of a latent's channels
     """
 
     package: str
@@ -74,7 +75,7 @@ class Family:
         return import_module(f"{self.package}.defaults")
 
 
-FAMILIES: tuple[Family, ...] = (Family("nodes.models.flux1"),)
+FAMILIES: tuple[Family, ...] = (Family("nodes.models.flux1"), Family("nodes.models.auraflow"))
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Found:
     """What a file or folder holds.
 
     family  whose transformer it is; None when it has none
-    parts   "transformer", "clip", "t5", "umt5", "vae"; those it has
+    parts   "transformer", "vae", and text encoders by their kind, "clip", "t5"; those it has
     """
 
     path: Path
@@ -94,18 +95,6 @@ class Found:
     def variant(self) -> str:
         """What a person calls it: "dev", "schnell"; "" without a transformer."""
         return self.parts["transformer"].variant if "transformer" in self.parts else ""
-
-    @property
-    def latent(self) -> LatentFormat:
-        """The space it paints in: the transformer's channels, the autoencoder's scale where there is one."""
-        vae = self.parts["vae"].config if "vae" in self.parts else {}
-        usual = LatentFormat()
-        return LatentFormat(
-            channels=getattr(self.config, "latent_channels", vae.get("latent", usual.channels)),
-            downscale=2 ** (len(vae["widths"]) - 1) if vae else usual.downscale,
-            scale=vae.get("scale", usual.scale),
-            shift=vae.get("shift", usual.shift),
-        )
 
     @property
     def config(self) -> Any:
@@ -162,10 +151,8 @@ def _parts(header: Header, families: Sequence[Family]) -> tuple[Family | None, d
     if transformer is None and kind is not None and kind.fix in (kinds.LORA, kinds.ADDED):
         return None, {}
     parts = {"transformer": transformer} if transformer else {}
-    clips = encoder_keys.match_clip(header)
     wanted = getattr(transformer.config, "pooled_width", 0) if transformer else 0
-    clips.sort(key=lambda part: part.config["hidden_size"] != wanted)
-    found = [*clips[:1], encoder_keys.match_t5(header), autoencoder_keys.match(header)]
+    found = [*encoder_keys.match(header, wanted), autoencoder_keys.match(header)]
     return family, parts | {part.kind: part for part in found if part}
 
 
@@ -181,19 +168,16 @@ def _pipeline(path: Path, families: Sequence[Family]) -> Found:
         folders = [path / name.replace("text_encoder", "tokenizer")]
         parts |= {kind: _with_tokenizer(part, path, folders) for kind, part in found.items()}
     if not parts:
-        what = "None of the models in this folder is known."
-        raise Refused(Problem("unknown-model", shown(path.name), what, "Choose a Flux.1 pipeline."))
+        what, fix = "No model in this folder is known.", "Choose a pipeline of a family that the README lists."
+        raise Refused(Problem("unknown-model", shown(path.name), what, fix))
     return Found(path, "pipeline", family, parts)
-
-
-TOKENIZERS = {"clip": ("clip_tokenizer", "tokenizer"), "t5": ("t5_tokenizer", "tokenizer_2"), "umt5": ("tokenizer",)}
 
 
 def _with_tokenizer(part: Part, beside: Path, folders: list[Path]) -> Part:
     """A text encoder with the first of these folders that is there, or one of the usual names beside it."""
-    if part.kind not in TOKENIZERS:
+    if part.kind not in encoder_keys.TOKENIZERS:
         return part
-    usual = [beside / name for name in TOKENIZERS[part.kind]]
+    usual = [beside / name for name in encoder_keys.TOKENIZERS[part.kind]]
     found = (path for path in (*folders, *usual) if "tokenizer" in path.name and path.is_dir())
     return replace(part, tokenizer=next(found, None))
 

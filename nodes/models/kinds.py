@@ -18,7 +18,7 @@ class Kind(NamedTuple):
 
     title: str
     marks: tuple[str, ...]
-    fix: str = "Choose a Flux.1 transformer or an all-in-one checkpoint."
+    fix: str = "Choose a model of a family that is listed in the README."
 
 
 LORA = "A LoRA changes a model: load the model first, then put the LoRA on it."

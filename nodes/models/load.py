@@ -6,14 +6,14 @@ What a recipe's `load` calls. Knows neither families' names nor budgets.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import nn
 
 from nodes.models.autoencoders import keys as autoencoder_keys
 from nodes.models.autoencoders import kl
-from nodes.models.encoders import clip, t5
+from nodes.models.encoders import clip, t5, umt5
 from nodes.models.encoders import keys as encoder_keys
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
 from nodes.models.family import Family, Found, LatentFormat
@@ -25,7 +25,19 @@ from nodes.models.weights.tensor import bad_file
 
 M = TypeVar("M", bound=nn.Module)
 
-ENCODERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {"clip": clip.build, "t5": t5.build}
+
+class Encoder(NamedTuple):
+    """A kind of text encoder: how it is built on `meta`, and which of its parameters stay float32 in float16."""
+
+    build: Callable[[Mapping[str, Any]], nn.Module]
+    wide: tuple[str, ...] = ()
+
+
+ENCODERS = {
+    "clip": Encoder(clip.build),
+    "t5": Encoder(t5.build, t5.FLOAT32_IN_FLOAT16),
+    "umt5": Encoder(umt5.build, t5.FLOAT32_IN_FLOAT16),
+}
 
 
 def load_transformer(found: Found, dtype: Dtype, device: str = "cpu", storage: str = UNPACKED) -> nn.Module:
@@ -59,42 +71,51 @@ def load_autoencoder(
     return _filled(module, part, autoencoder_keys.rename(part), dtype, device)
 
 
-def load_text_encoder(family: Family, parts: Mapping[str, Part], dtype: torch.dtype, device: str = "cpu") -> nn.Module:
+def load_text_encoder(
+    family: Family, parts: Mapping[str, Part], dtype: torch.dtype, device: str = "cpu", storage: str = UNPACKED
+) -> nn.Module:
     """A family's text encoders and their tokenizers as one module. `parts` by kind, each with its tokenizer's folder.
 
     Raises Refused when a file does not fill its encoder exactly, or a tokenizer is missing or of another vocabulary.
     """
+    wanted = family.defaults.ENCODERS
+    for kind, part in parts.items():
+        if kind not in wanted:
+            what = f"{part.variant} is a text encoder that {family.name} does not read with."
+            raise bad_file(part.header.path, what, "Use the text encoders that belong to the transformer.")
     tokenizers = {kind: _tokenizer(part) for kind, part in parts.items()}
-    encoders = {kind: load_encoder(part, dtype, device) for kind, part in parts.items()}
+    encoders = {kind: load_encoder(part, dtype, device, storage) for kind, part in parts.items()}
     named = {f"{kind}_tokenizer": tokenizer for kind, tokenizer in tokenizers.items()}
     module: nn.Module = family.text.TextEncoder(**encoders, **named)
     return module.eval()
 
 
 def load_encoder(part: Part, dtype: torch.dtype, device: str = "cpu", storage: str = UNPACKED) -> nn.Module:
-    """CLIP's or T5's encoder. In float16 a few of T5's layers stay float32: their outputs leave float16's range."""
+    """A text encoder. In float16 a few layers of some stay float32: their outputs leave float16's range."""
+    wide = ENCODERS[part.kind].wide if dtype == torch.float16 else ()
 
     def kept(name: str) -> torch.dtype:
-        wide = dtype == torch.float16 and name.endswith(t5.FLOAT32_IN_FLOAT16)
-        return torch.float32 if wide else dtype
+        return torch.float32 if name.endswith(wide) else dtype
 
-    module = ENCODERS[part.kind](part.config)
+    module = encoder_outline(part, dtype, storage)
     for buffer in module.buffers():
-        buffer.data = buffer.data.to(device)
-    rename = encoder_keys.rename(part)
-    pack_linears(module, part.header, rename, storage, WIDE if dtype == torch.float16 else ())
-    return _filled(module, part, rename, kept, device)
+        if not buffer.is_meta:  # computed when it was built, and in no file
+            buffer.data = buffer.data.to(device)
+    return _filled(module, part, encoder_keys.rename(part), kept, device)
 
 
-WIDE = tuple(name.removesuffix(".weight") for name in t5.FLOAT32_IN_FLOAT16)
+def encoder_outline(part: Part, dtype: torch.dtype, storage: str = UNPACKED) -> nn.Module:
+    """A text encoder on `meta`, packed as it will be. What has to be float32 in float16 is not packed then."""
+    encoder = ENCODERS[part.kind]
+    module = encoder.build(part.config)
+    kept = tuple(name.removesuffix(".weight") for name in encoder.wide) if dtype == torch.float16 else ()
+    pack_linears(module, part.header, encoder_keys.rename(part), storage, kept)
+    return module
 
 
 def _tokenizer(part: Part) -> Tokenizer:
     """The tokenizer beside an encoder; every id of it must have a row there."""
-    if part.kind not in ("clip", "t5"):
-        what = f"{part.variant} is a text encoder that no family here uses."
-        raise bad_file(part.header.path, what, "Use the text encoders that belong to the transformer.")
-    tokenizer = load_tokenizer("clip" if part.kind == "clip" else "t5", part.tokenizer)
+    tokenizer = load_tokenizer(part.kind, part.tokenizer)
     ids, rows = len(tokenizer.inner), part.config["vocab_size"]
     if ids > rows:
         what = f"Its {part.variant} knows {rows:,} tokens, but the tokenizer makes {ids:,}."

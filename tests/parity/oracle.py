@@ -36,7 +36,7 @@ class Pair:
     pipe: Any
     folder: Path
     net: Any
-    text: TextEncoder
+    text: Any
     vae: Any
     schedule: Schedule
 

@@ -1,4 +1,4 @@
-"""How a file says it holds CLIP's or T5's text encoder, how large it is, and where each parameter is in it.
+"""How a file says it holds a text encoder, which kind, how large it is, and where each parameter is in it.
 
 In memory both have the names of transformers' encoders: T5 `encoder.block.0…` with `shared.weight`, CLIP without
 `text_model.`. A file may have a prefix, ComfyUI's or its own, or llama.cpp's names (GGUF). Sizes come from shapes; what
@@ -38,6 +38,24 @@ GGUF_NAMES = {
 }
 
 
+# Where the tokenizer of each kind lies beside its file, when it is not in a diffusers folder.
+TOKENIZERS = {
+    "clip": ("clip_tokenizer", "tokenizer"),
+    "t5": ("t5_tokenizer", "tokenizer_2"),
+    "umt5": ("umt5_tokenizer", "tokenizer"),
+}
+
+
+def match(header: Header, clip_width: int = 0) -> list[Part]:
+    """The text encoders in this file, one of each kind; of several CLIPs the first, or the one of that width.
+
+    Raises Refused when one's sizes cannot be known.
+    """
+    clips = sorted(match_clip(header), key=lambda part: bool(part.config["hidden_size"] != clip_width))
+    found = [*clips[:1], match_t5(header)]
+    return [part for part in found if part is not None]
+
+
 def match_clip(header: Header) -> list[Part]:
     """Every CLIP text encoder in this file. Raises Refused when one's sizes cannot be known."""
     found = []
@@ -63,7 +81,7 @@ def match_t5(header: Header) -> Part | None:
 def rename(part: Part) -> dict[str, Source]:
     """Where each parameter is: transformers' name → piece of the file. T5's two embeddings are one tensor."""
     found = same_names(part.header)
-    if part.kind == "t5":
+    if part.kind in ("t5", "umt5"):
         stored = next((name for name in EMBEDDINGS if name in part.header), EMBEDDINGS[0])
         found |= dict.fromkeys(EMBEDDINGS, whole(stored))
     return found

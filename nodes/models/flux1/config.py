@@ -48,6 +48,11 @@ class Config:
         """Channels of the latent that is sampled: 16 in every release."""
         return self.out_channels // 4
 
+    @property
+    def wants_picture(self) -> bool:
+        """Whether its input holds a picture beside the latent, as Fill's and Control's does."""
+        return self.in_channels != self.out_channels
+
     @classmethod
     def schnell(cls) -> Config:
         return cls(guidance=False)

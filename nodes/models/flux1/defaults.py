@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nodes.models.family import LatentFormat
 from nodes.models.flux1.config import Config
 from nodes.models.sampling.schedule import Schedule
+
+ENCODERS = ("clip", "t5")
+"""The text encoders it reads prompts with, in the order of a diffusers folder."""
+
+LATENT = LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159, patch=2)
+
+TEXT_LENGTH = 512
+"""Tokens where nobody knows which of its models the text is for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def sinusoid(t: Tensor, width: int = 256) -> Tensor:
+def sinusoid(t: Tensor, width: int = 256, scale: float = 1.0) -> Tensor:
     """cos and sin of t at `width`/2 falling frequencies, in float32.
 
-    t       (B,)          already in the units the model was trained with (Flux: 1000 · t)
-    →       (B, width)    [cos ; sin] of t · 10⁴^(−2i/width)
+    t       (B,)          in the units the model was trained with (Flux: 1000 · t)
+    scale                 a factor applied last, as diffusers applies it: earlier, the angles are off by 6e-5
+    →       (B, width)    [cos ; sin] of t · 10⁴^(−2i/width) · scale
 
     Vaswani et al. 2017, arXiv:1706.03762 §3.5, cosines first.
     """
     half = width // 2
     index = torch.arange(half, dtype=torch.float32, device=t.device)
     angles = t.float()[:, None] * torch.exp(index * (-math.log(10000.0) / half))
+    angles = angles * scale if scale != 1.0 else angles
     return torch.cat((angles.cos(), angles.sin()), dim=-1)
 
 

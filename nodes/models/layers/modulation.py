@@ -21,11 +21,11 @@ class Modulate(nn.Module):
         return self.lin(F.silu(vec))
 
 
-def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+def modulated(x: Tensor, shift: Tensor, scale: Tensor, eps: float = 1e-6) -> Tensor:
     """norm(x) · (1 + scale) + shift; x (B, L, D), shift and scale (B, 1, D), or (1, 1, D) for the whole batch."""
     if len(scale) == 1:  # then they are weights of the norm itself
-        return plain_norm(x, 1 + scale.flatten(), shift.flatten())
-    return torch.addcmul(shift, plain_norm(x), 1 + scale)
+        return plain_norm(x, 1 + scale.flatten(), shift.flatten(), eps)
+    return torch.addcmul(shift, plain_norm(x, eps=eps), 1 + scale)
 
 
 def gated(x: Tensor, gate: Tensor, change: Tensor) -> Tensor:

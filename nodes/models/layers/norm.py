@@ -32,6 +32,6 @@ class QKNorm(nn.Module):
         return self.query_norm(q), self.key_norm(k)
 
 
-def plain_norm(x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
-    """Layer norm without weights of its own, ε = 1e-6: what adaptive modulation scales and shifts, each (D,)."""
-    return F.layer_norm(x, x.shape[-1:], scale, shift, eps=1e-6)
+def plain_norm(x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None, eps: float = 1e-6) -> Tensor:
+    """Layer norm without weights of its own: what adaptive modulation scales and shifts, each (D,)."""
+    return F.layer_norm(x, x.shape[-1:], scale, shift, eps=eps)

@@ -46,8 +46,11 @@ class Schedule:
     invert: bool = False
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Schedule:
-        """From the fields of a scheduler_config.json; absent ones take diffusers' defaults."""
+    def from_config(cls, config: Mapping[str, Any], spacing: str = "simple") -> Schedule:
+        """From the fields of a scheduler_config.json; absent ones take diffusers' defaults.
+
+        `spacing` is what the family's pipeline asks of its scheduler where the config does not say.
+        """
         names = ("karras", "exponential", "beta")
         chosen = [name for name in names if config.get(f"use_{name}_sigmas")]
         return cls(
@@ -59,9 +62,15 @@ class Schedule:
             max_tokens=int(config.get("max_image_seq_len", 4096)),
             time_shift=config.get("time_shift_type", "exponential"),
             terminal=config.get("shift_terminal"),
-            spacing=chosen[0] if chosen else "simple",
+            spacing=chosen[0] if chosen else spacing,
             invert=bool(config.get("invert_sigmas", False)),
         )
+
+    @property
+    def lowest(self) -> float:
+        """The smallest of the thousand levels of training, as diffusers keeps it: shifted, unless dynamic."""
+        least = np.array([1], np.float32) / 1000
+        return float((least if self.dynamic else self.shifted(least, 0))[0])
 
     def mu(self, tokens: int) -> float:
         """Shift exponent for an image of so many tokens (h/2 · w/2)."""
@@ -87,8 +96,10 @@ class Schedule:
         spacing = SPACINGS.get(self.spacing)
         if spacing is None:
             raise _refused(f"the spacing {self.spacing!r} is unknown.", f"Use one of {', '.join(SPACINGS)}.")
-        raw = spacing.raw(steps) if isinstance(steps, int) and steps > 0 else steps
-        levels = np.atleast_1d(np.asarray(raw, np.float32))
+        if isinstance(steps, int) and steps > 0:
+            levels = spacing.raw(steps, self.lowest)
+        else:
+            levels = np.atleast_1d(np.asarray(steps, np.float32))
         if not len(levels) or not 0 < levels[-1] <= levels[0] <= 1 or (np.diff(levels) >= 0).any():
             what = f"{steps!r} is neither a number of steps nor levels that fall from 1 towards 0."
             raise _refused(what, "Give one step or more, or falling numbers in (0, 1].")
@@ -101,10 +112,13 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """How an interval is divided: `raw` before the shift (n numbers from 1 down), `respaced` after it."""
+    """How an interval is divided: `raw` before the shift (n numbers from 1 down), `respaced` after it.
+
+    `raw` is also told the smallest level of training.
+    """
 
     title: str
-    raw: Callable[[int], Numbers]
+    raw: Callable[[int, float], Numbers]
     respaced: Callable[[Numbers], Numbers]
 
 
@@ -124,14 +138,17 @@ def _refused(what: str, fix: str) -> Refused:
     return Refused(Problem("bad-schedule", "sigmas", what, fix))
 
 
-def _even(n: int) -> Numbers:
+def _even(n: int, lowest: float) -> Numbers:
     """1, 1 − 1/n, … 1/n: equal steps down to 0."""
-    return np.linspace(1.0, 1 / n, n)
+    return np.linspace(1.0, 1 / n, n).astype(np.float32)
 
 
-def _to_thousandth(n: int) -> Numbers:
-    """1 … 0.001 in equal steps, the last one small: what training on 1000 levels ends with."""
-    return np.linspace(1.0, 0.001, n)
+def _to_lowest(n: int, lowest: float) -> Numbers:
+    """1 … the smallest level of training in equal steps, before the shift: so that one is shifted twice.
+
+    What diffusers' scheduler does, in float64, when it is asked for a number of steps; and ComfyUI's "normal".
+    """
+    return np.linspace(1000.0, lowest * 1000, n) / 1000
 
 
 def _karras(levels: Numbers) -> Numbers:
@@ -182,7 +199,7 @@ def _same(levels: Numbers) -> Numbers:
 
 SPACINGS: dict[str, Spacing] = {
     "simple": Spacing("Simple", _even, _same),
-    "normal": Spacing("Normal", _to_thousandth, _same),
+    "normal": Spacing("Normal", _to_lowest, _same),
     "karras": Spacing("Karras", _even, _karras),
     "exponential": Spacing("Exponential", _even, _exponential),
     "beta": Spacing("Beta", _even, _beta),

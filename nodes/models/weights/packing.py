@@ -51,7 +51,7 @@ class Packing:
 
 
 def unpack(rows: Tensor, packing: str, out: Tensor) -> None:
-    """Fill `out` (R, C) of any floating dtype with the numbers of packed rows (R, n), exact in float32, then rounded."""
+    """Fill `out` (R, C) of any floating dtype with packed rows (R, n), exact in float32 and rounded once."""
     if packing in BLOCKS:
         dequantise(rows, packing, out)
         return

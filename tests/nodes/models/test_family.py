@@ -94,7 +94,7 @@ def test_a_pipeline_folder_is_its_models_each_with_its_tokenizer(tmp_path: Path)
     assert found.format == "pipeline" and sorted(found.parts) == ["clip", "t5", "transformer", "vae"]
     assert found.parts["clip"].tokenizer == tmp_path / "tokenizer"
     assert found.parts["t5"].tokenizer == tmp_path / "tokenizer_2"
-    assert (found.latent.channels, found.latent.scale) == (16, 0.5)
+    assert (found.config.latent_channels, found.parts["vae"].config["scale"]) == (16, 0.5)
     assert find(tmp_path / "text_encoder_2").parts["t5"].tokenizer == tmp_path / "tokenizer_2"
 
 
