@@ -11,6 +11,7 @@ NAME = "core"
 TITLE = "Latent Loom"
 NODES = (
     "nodes.checkpoint",
+    "nodes.quantized",
     "nodes.text",
     "nodes.conditioning",
     "nodes.latent",

@@ -174,7 +174,7 @@ def _text_encoder(
     parts = [found.parts[kind] for kind, (_, found) in places.items()]
     largest = max(parts, key=lambda part: part.header.parameters)
     chosen = dtype_for(largest, ctx.device, dtype)
-    return TextEncoder(
+    encoder = TextEncoder(
         title=_title(next(found for kind, (_, found) in places.items() if found.parts[kind] is largest)),
         family=family.name,
         encoders=tuple((kind, stored) for kind, (stored, _) in places.items()),
@@ -183,6 +183,8 @@ def _text_encoder(
         tokenizers=tokenizers,
         text_length=family.defaults.TEXT_LENGTH,
     )
+    storage = storage_for(largest, ctx.device, chosen)
+    return encoder if storage == encoder.storage else encoder.kept_in(storage, encoder.parts())
 
 
 def _title(found: Found) -> str:

@@ -18,12 +18,11 @@ import torch
 
 from graph_runtime.sockets import socket
 from nodes.models.family import FAMILIES, Family, Found, LatentFormat, family_named, find
-from nodes.models.load import load_autoencoder, load_text_encoder, load_transformer
-from nodes.models.load import encoder_outline, outline
+from nodes.models.load import encoder_outline, load_autoencoder, load_text_encoder, load_transformer, outline
 from nodes.models.weights.blocks import BLOCKS
 from nodes.models.weights.part import Part
 from nodes.models.weights.place import Placed
-from nodes.models.weights.storage import PACKED, UNPACKED, cost
+from nodes.models.weights.storage import PACKED, UNPACKED, Cost, cost
 from nodes.sockets import refused
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -158,8 +157,12 @@ class Model:
 
     def kept_in(self, storage: str, found: Found) -> Model:
         """The same model with its weights kept otherwise, and what that takes. `found` is what is in its file."""
-        module, _ = outline(found, storage)
-        return replace(self, storage=storage, size=cost(module, DTYPES[self.dtype]).nbytes)
+        kept = replace(self, storage=storage)
+        return replace(kept, size=kept.cost(found).nbytes)
+
+    def cost(self, found: Found) -> Cost:
+        """What it takes in memory, and what of it is packed."""
+        return cost(outline(found, self.storage)[0], DTYPES[self.dtype])
 
     def latent_shape(self, width: int, height: int, count: int) -> tuple[int, int, int, int]:
         """(B, C, h, w) of a latent for pictures of that size."""
@@ -215,9 +218,13 @@ class TextEncoder:
 
     def kept_in(self, storage: str, parts: Mapping[str, Part]) -> TextEncoder:
         """The same encoders with their weights kept otherwise, and what that takes."""
+        kept = replace(self, storage=storage)
+        return replace(kept, size=sum(one.nbytes for one in kept.costs(parts)))
+
+    def costs(self, parts: Mapping[str, Part]) -> list[Cost]:
+        """What each encoder takes in memory, and what of it is packed."""
         dtype = DTYPES[self.dtype]
-        size = sum(cost(encoder_outline(part, dtype, storage), dtype).nbytes for part in parts.values())
-        return replace(self, storage=storage, size=size)
+        return [cost(encoder_outline(part, dtype, self.storage), dtype) for part in parts.values()]
 
     def load(self, device: str, plan: str) -> Placed:
         parts = self.parts()
