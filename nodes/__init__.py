@@ -12,6 +12,7 @@ TITLE = "Latent Loom"
 NODES = (
     "nodes.checkpoint",
     "nodes.quantized",
+    "nodes.lora",
     "nodes.text",
     "nodes.conditioning",
     "nodes.latent",

@@ -65,6 +65,16 @@ def fill(
     _assign(module, targets)
 
 
+def read_tensor(info: TensorInfo) -> Tensor:
+    """One stored tensor by itself, in float32. Raises Refused for a dtype that cannot be read so."""
+    if not readable(info, {}):
+        raise bad_file(info.path, f"'{shown(info.name)}' is stored as {info.dtype}, which is not read by itself.")
+    out = torch.empty(info.shape)
+    if info.elements:
+        _read_piece(out.view(-1), Piece(info.name), info, None, "")
+    return out
+
+
 def _wanted(module: nn.Module) -> list[tuple[list[str], Tensor]]:
     """Each distinct parameter and saved buffer, with every name it has in the module; packed ones in full shape."""
     saved = module.state_dict(keep_vars=True)

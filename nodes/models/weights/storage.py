@@ -10,7 +10,7 @@ and reads no tensor data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -28,6 +28,11 @@ STORAGES = (UNPACKED, PACKED, *METHODS)
 
 Kept = tuple[str, ...]
 """Beginnings and ends of the names of modules that are never packed."""
+
+
+def linears(module: nn.Module) -> Iterator[tuple[str, nn.Linear | PackedLinear]]:
+    """Every Linear of a module, packed or not, by name."""
+    return ((name, one) for name, one in module.named_modules() if isinstance(one, (nn.Linear, PackedLinear)))
 
 
 def pack_linears(
