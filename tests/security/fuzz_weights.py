@@ -38,7 +38,8 @@ SECONDS = 0.05
 NUMBERS = (0, 1, 2, 7, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1, 2**63, 2**64 - 1)
 WORDS = (
     b'"dtype"', b'"F32"', b'"F8_E4M3"', b'"I64"', b'"shape"', b'"data_offsets"', b"[", b"]", b"{", b"}", b",", b":",
-    b"[" * 900, b'{"a":' * 300, b"1e9", b"-1", b"9" * 30, b"true", b"null", b'"\\ud800"', b"\xff\xfe", b'"__metadata__"',
+    b"[" * 900, b'{"a":' * 300, b"1e9", b"-1", b"9" * 30, b"true", b"null", b'"\\ud800"', b"\xff\xfe",
+    b'"__metadata__"',
 )  # fmt: skip
 
 
