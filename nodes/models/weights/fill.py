@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from graph_runtime.problem import Problem, Refused
 from nodes.models.layers.packed import PackedLinear
-from nodes.models.weights.blocks import BLOCKS
+from nodes.models.weights.blocks import BLOCKS, dequantise
 from nodes.models.weights.decode import DTYPES, decode
 from nodes.models.weights.packing import PACKINGS
 from nodes.models.weights.pieces import Piece, Source
@@ -191,6 +191,9 @@ def _read_piece(out: Tensor, piece: Piece, info: TensorInfo, scale: Scale | None
             _read_bytes(file, raw, info)
             if as_stored:
                 target.view(torch.uint8).copy_(raw.view(len(target), -1))
+                continue
+            if info.dtype in BLOCKS and not packing and factor is None:
+                dequantise(raw.to(out.device), info.dtype, target.view(-1))
                 continue
             numbers = _decoded(raw, info, row_bytes, out.device).view(len(target), -1)
             if factor is not None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -79,7 +80,10 @@ def _to_int8(numbers: Tensor) -> Tensor:
 
 def _fp8(rows: Tensor, out: Tensor) -> None:
     columns = out.shape[1]
-    out.copy_(rows[:, :columns].view(torch.float8_e4m3fn)).mul_(_floats(rows[:, columns:]))
+    # As float16, whose exponent counts from 15 and not from 7: torch's own cast of float8 takes ten times as long. No
+    # number here is float8's NaN.
+    half = rows[:, :columns].view(torch.int8).to(torch.int16).bitwise_left_shift_(7).bitwise_and_(~0x4000)
+    out.copy_(half.view(torch.float16)).mul_(_floats(rows[:, columns:]).mul_(256))
 
 
 def _to_fp8(numbers: Tensor) -> Tensor:
@@ -113,9 +117,10 @@ def _nf4(rows: Tensor, out: Tensor) -> None:
 def _to_nf4(numbers: Tensor) -> Tensor:
     grouped = _grouped(numbers)
     most = grouped.abs().amax(2)
-    table = _table(numbers.device)
-    middles = (table[1:] + table[:-1]) / 2
-    codes = torch.bucketize(grouped / most.clamp_min(torch.finfo(torch.float32).tiny)[..., None], middles)
+    shares = grouped / most.clamp_min(torch.finfo(torch.float32).tiny)[..., None]
+    codes = torch.zeros(shares.shape, dtype=torch.uint8, device=shares.device)
+    for one, other in pairwise(NF4):
+        codes += shares > (one + other) / 2
     return torch.cat((_nibbles(codes), most.view(torch.uint8)), 1)
 
 
