@@ -11,6 +11,8 @@ NAME = "core"
 TITLE = "Latent Loom"
 NODES = (
     "nodes.checkpoint",
+    "nodes.quantized",
+    "nodes.lora",
     "nodes.text",
     "nodes.language",
     "nodes.reference",

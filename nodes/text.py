@@ -8,6 +8,7 @@ import torch
 
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
+from nodes.adapted import in_use
 from nodes.recipes import TextEncoder
 from nodes.sockets import Conditioning, refused
 
@@ -81,7 +82,7 @@ def _encoded(
     text_encoder: TextEncoder, ctx: Context, first: str, second: str | None, length: int, **how: bool
 ) -> Conditioning:
     length = length or text_encoder.text_length
-    with ctx.use(text_encoder) as encoder:
+    with in_use(ctx, text_encoder) as encoder:
         ctx.check()
         tensors, notes = encoder([first], None if second is None else [second], length, **how)
     for note in notes:
