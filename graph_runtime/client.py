@@ -229,7 +229,8 @@ class ServerWorker:
             workers = self.client.ask("GET", "/api/system")["workers"]
             failed = [Problem.from_json(one) for worker in workers for one in worker["problems"]]
             if failed or time.monotonic() >= until:
-                raise Refused(failed or [Problem("no-worker", "server", "no worker is up there.", "Look into its log.")])
+                nobody = Problem("no-worker", "server", "no worker is up there.", "Look into its log.")
+                raise Refused(failed or [nobody])
             time.sleep(PAUSE)
 
     def start(self, run: str, graph: Graph, document: Mapping[str, Any] | None = None) -> None:
