@@ -21,6 +21,7 @@ from graph_runtime.store import NAME
 
 CLIENTS = 4
 EACH_LIFE = 4  # runs that may be submitted while one server lives
+REST = 50  # deaths after which the queue is let run empty: it takes a thousand runs of one user, and no more
 
 
 class Submitter(threading.Thread):
@@ -86,6 +87,13 @@ def live_and_die(server: Spawned, chance: random.Random, answers: Callable[[], i
     return how
 
 
+def run_empty(server: Spawned) -> None:
+    client = server.start()
+    client.ask("POST", "/api/queue/resume", {})
+    wait_until(lambda: client.ask("GET", "/api/queue")["waiting"] == [], server, 300.0)
+    server.kill()
+
+
 @pytest.mark.parametrize("deaths", [50, pytest.param(500, marks=pytest.mark.slow)])
 def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(tmp_path: Path, deaths: int) -> None:
     chance, account, turns = random.Random(deaths), Account(files=2), threading.Semaphore(0)
@@ -97,7 +105,9 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(tmp_path: Path,
         for submitter in submitters:
             submitter.start()
         ways = []
-        for _ in range(deaths):
+        for death in range(deaths):
+            if death and death % REST == 0:
+                run_empty(server)
             for _ in range(EACH_LIFE):
                 turns.release()
             ways.append(live_and_die(server, chance, lambda: sum(one.answers for one in submitters)))

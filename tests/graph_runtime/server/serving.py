@@ -102,8 +102,9 @@ class Spawned:
     def pid(self) -> int:
         return self.process.pid if self.process else 0
 
-    def start(self, *flags: str, wait: bool = True) -> Client:
-        command = [sys.executable, "-m", "graph_runtime", "serve", "--no-open", "--config", str(self.config)]
+    def start(self, *flags: str, wait: bool = True, opens: bool = False) -> Client:
+        command = [sys.executable, "-m", "graph_runtime", "serve", "--config", str(self.config)]
+        command += [] if opens else ["--no-open"]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port), *flags], cwd=ROOT, stdout=log, stderr=log
