@@ -30,6 +30,7 @@ HEAD = struct.Struct(">I")
 INTERVAL = 0.05  # seconds between two rounds of progress and previews
 PREVIEWS = frozenset({"image/jpeg", "image/png", "image/webp"})
 ENDS_STEP = frozenset({"finished", "failed", "skipped", "cancelled"})
+SHOWN = 64  # steps whose newest progress and picture wait for one client
 CLOSING = 2.0  # seconds for a farewell
 KERNEL = 256 << 10  # bytes the kernel may hold for one client; left to itself it takes megabytes for each
 
@@ -67,6 +68,9 @@ class Outbox:
         if not self.full.is_set() and (self.wanted is None or key[1] in self.wanted):
             self.dropped += key in self.passing
             self.passing[key] = message
+            if len(self.passing) > SHOWN:
+                self.passing.pop(next(iter(self.passing)))
+                self.dropped += 1
             self.ready.set()
 
     def release(self, first: Iterable[Spoken], last: int) -> None:

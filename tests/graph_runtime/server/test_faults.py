@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from serving import Spawned, graph, spawned
+from serving import Spawned, graph, spawned, wait_well
 
 from graph_runtime.client import Client
 
@@ -95,7 +95,7 @@ def test_a_node_that_misbehaves_ends_its_run_and_nothing_else(server: Spawned, p
     if fault.kind == "faults/segfaults":
         crash = client.ask("GET", f"/api/runs/{run}/steps")["crashes"][0]
         assert crash["step"] == "it" and any("Fatal Python error" in line for line in crash["detail"]["lines"])
-    assert client.ask("GET", "/healthz")["ok"]
+    wait_well(client)
     assert server.process is not None and server.process.poll() is None and server.pid == pid
     assert psutil.Process(pid).children() != []
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from serving import PACKS, ROOT, Running, Spawned, graph, running, spawned
+from serving import PACKS, ROOT, Running, Spawned, graph, running, spawned, wait_well
 
 from graph_runtime.client import Client
 from graph_runtime.problem import Refused
@@ -95,7 +95,7 @@ def test_a_worker_that_cannot_start_is_told_and_the_server_stays_well(tmp_path: 
             server.client.ask("GET", "/readyz")
         status, text = server.client._exchange("GET", "/readyz", None, {})
         assert status == 503 and b"no worker is up" in text
-        assert server.client.ask("GET", "/healthz")["ok"]
+        wait_well(server.client)
         (worker,) = server.client.ask("GET", "/api/system")["workers"]
         assert worker["state"] == "failed" and worker["problems"][0]["what"]
         run = server.client.submit(graph("faults/add", a=1, b=1))["id"]
