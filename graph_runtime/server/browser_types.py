@@ -1,4 +1,6 @@
-"""The messages of `wire` as TypeScript, for the editor: `python -m graph_runtime.server.browser_types > web/src/api/wire.ts`.
+"""The messages of `wire` as TypeScript, for the editor.
+
+    python -m graph_runtime.server.browser_types > web/src/api/wire.ts
 
 A test compares the file with what this writes, so the two ends cannot drift apart.
 """
