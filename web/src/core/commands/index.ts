@@ -1,0 +1,4 @@
+/** Every command on a document: `store.run(addStep(…))`. */
+
+export * from "./links";
+export * from "./steps";
