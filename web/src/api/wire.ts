@@ -261,6 +261,35 @@ export interface WorkflowDocument {
   document: Record<string, unknown>;
 }
 
+/** What is being edited, without its document. `workflow` and `based_on` are what it was made from. */
+export interface DraftMessage {
+  id: string;
+  name: string;
+  workflow: string;
+  based_on: number;
+  revision: number;
+  changed: number;
+}
+
+export interface Drafts {
+  drafts: DraftMessage[];
+}
+
+export interface DraftDocument {
+  draft: DraftMessage;
+  document: Record<string, unknown>;
+}
+
+/** A draft as it is now. `revision` is the one it replaces, 0 for none; `client` is who writes, to be told apart. */
+export interface DraftBody {
+  document: Record<string, unknown>;
+  revision?: number;
+  name?: string;
+  workflow?: string;
+  based_on?: number;
+  client?: string;
+}
+
 /** Finished files made before a time (any, if 0), newest first. */
 export interface FileQuery {
   before?: number;
@@ -381,6 +410,14 @@ export interface NodesChanged {
   type: "nodes-changed";
 }
 
+/** Somebody has written a draft down. */
+export interface DraftChanged {
+  type: "draft-changed";
+  draft: string;
+  revision: number;
+  client: string;
+}
+
 /** What a client may say: whose progress and previews it wants; None is everybody's, [] nobody's. */
 export interface Subscribe {
   type: "subscribe";
@@ -388,4 +425,4 @@ export interface Subscribe {
 }
 
 /** What the live connection says. */
-export type LiveMessage = Snapshot | Welcome | EventMessage | ProgressMessage | PreviewHeader | WorkersMessage | NodesChanged;
+export type LiveMessage = Snapshot | Welcome | EventMessage | ProgressMessage | PreviewHeader | WorkersMessage | NodesChanged | DraftChanged;
