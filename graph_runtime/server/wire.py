@@ -8,23 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Json = dict[str, Any]
-
-
-class Message(BaseModel):
-    """What the server says."""
-
-    model_config = ConfigDict(extra="forbid", defer_build=True)
-
-
-class Body(BaseModel):
-    """What a client says. What it does not know is refused, so that a misspelt name is noticed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
-
+from graph_runtime.server.wire_base import Body as Body
+from graph_runtime.server.wire_base import Id, Json
+from graph_runtime.server.wire_base import Message as Message
+from graph_runtime.server.wire_drafts import DraftBody as DraftBody
+from graph_runtime.server.wire_drafts import DraftChanged as DraftChanged
+from graph_runtime.server.wire_drafts import DraftDocument as DraftDocument
+from graph_runtime.server.wire_drafts import DraftMessage as DraftMessage
+from graph_runtime.server.wire_drafts import Drafts as Drafts
 
 # ── shared ──
 
@@ -105,7 +98,7 @@ class Submission(Body):
     run: Id | None = None
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     front: bool = False
-    meta: Annotated[Json, Field(max_length=64)] = {}
+    meta: Annotated[Json, Field(max_length=64)] = {}  # noqa: RUF012
 
 
 class RunPage(Message):
@@ -332,37 +325,6 @@ class WorkflowDocument(Message):
     document: Json
 
 
-class DraftMessage(Message):
-    """What is being edited, without its document. `workflow` and `based_on` are what it was made from."""
-
-    id: str
-    name: str
-    workflow: str
-    based_on: int
-    revision: int
-    changed: float
-
-
-class Drafts(Message):
-    drafts: list[DraftMessage]
-
-
-class DraftDocument(Message):
-    draft: DraftMessage
-    document: Json
-
-
-class DraftBody(Body):
-    """A draft as it is now. `revision` is the one it replaces, 0 for none; `client` is who writes, to be told apart."""
-
-    document: Json
-    revision: Annotated[int, Field(ge=0)] = 0
-    name: Annotated[str, Field(max_length=200)] = ""
-    workflow: Annotated[str, Field(max_length=64)] = ""
-    based_on: Annotated[int, Field(ge=0)] = 0
-    client: Annotated[str, Field(max_length=64)] = ""
-
-
 # ── files ──
 
 
@@ -505,15 +467,6 @@ class NodesChanged(Message):
     """There are other nodes than before: get them anew."""
 
     type: Literal["nodes-changed"] = "nodes-changed"
-
-
-class DraftChanged(Message):
-    """Somebody has written a draft down."""
-
-    type: Literal["draft-changed"] = "draft-changed"
-    draft: str
-    revision: int
-    client: str
 
 
 class Subscribe(Body):

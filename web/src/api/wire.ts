@@ -1,5 +1,42 @@
 /** Written by `python -m graph_runtime.server.browser_types`. Do not edit: a test compares. */
 
+/** A draft as it is now. `revision` is the one it replaces, 0 for none; `client` is who writes, to be told apart. */
+export interface DraftBody {
+  document: Record<string, unknown>;
+  revision?: number;
+  name?: string;
+  workflow?: string;
+  based_on?: number;
+  client?: string;
+}
+
+/** Somebody has written a draft down. */
+export interface DraftChanged {
+  type: "draft-changed";
+  draft: string;
+  revision: number;
+  client: string;
+}
+
+export interface DraftDocument {
+  draft: DraftMessage;
+  document: Record<string, unknown>;
+}
+
+/** What is being edited, without its document. `workflow` and `based_on` are what it was made from. */
+export interface DraftMessage {
+  id: string;
+  name: string;
+  workflow: string;
+  based_on: number;
+  revision: number;
+  changed: number;
+}
+
+export interface Drafts {
+  drafts: DraftMessage[];
+}
+
 /** One thing that is wrong: where, what came and what was wanted, what to do. */
 export interface ProblemMessage {
   code: string;
@@ -261,35 +298,6 @@ export interface WorkflowDocument {
   document: Record<string, unknown>;
 }
 
-/** What is being edited, without its document. `workflow` and `based_on` are what it was made from. */
-export interface DraftMessage {
-  id: string;
-  name: string;
-  workflow: string;
-  based_on: number;
-  revision: number;
-  changed: number;
-}
-
-export interface Drafts {
-  drafts: DraftMessage[];
-}
-
-export interface DraftDocument {
-  draft: DraftMessage;
-  document: Record<string, unknown>;
-}
-
-/** A draft as it is now. `revision` is the one it replaces, 0 for none; `client` is who writes, to be told apart. */
-export interface DraftBody {
-  document: Record<string, unknown>;
-  revision?: number;
-  name?: string;
-  workflow?: string;
-  based_on?: number;
-  client?: string;
-}
-
 /** Finished files made before a time (any, if 0), newest first. */
 export interface FileQuery {
   before?: number;
@@ -408,14 +416,6 @@ export interface WorkersMessage {
 /** There are other nodes than before: get them anew. */
 export interface NodesChanged {
   type: "nodes-changed";
-}
-
-/** Somebody has written a draft down. */
-export interface DraftChanged {
-  type: "draft-changed";
-  draft: string;
-  revision: number;
-  client: string;
 }
 
 /** What a client may say: whose progress and previews it wants; None is everybody's, [] nobody's. */
