@@ -110,6 +110,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", WORKFLOW + "/versions", workflows.list_versions, TOKEN, answer=wire.Versions),
     Route("POST", WORKFLOW + "/versions", workflows.save_version, BODY, wire.VersionBody, wire.WorkflowMessage),
     Route("GET", WORKFLOW + "/versions/{version}", workflows.get_version, TOKEN, answer=wire.WorkflowDocument),
+    Route("GET", "/api/templates", workflows.list_templates, TOKEN, answer=wire.Templates),
     Route("GET", "/api/drafts", drafts.list_drafts, TOKEN, answer=wire.Drafts),
     Route("GET", DRAFT, drafts.get_draft, TOKEN, answer=wire.DraftDocument),
     Route("POST", DRAFT, drafts.put_draft, BODY, wire.DraftBody, wire.DraftMessage),

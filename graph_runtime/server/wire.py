@@ -18,6 +18,8 @@ from graph_runtime.server.wire_drafts import DraftChanged as DraftChanged
 from graph_runtime.server.wire_drafts import DraftDocument as DraftDocument
 from graph_runtime.server.wire_drafts import DraftMessage as DraftMessage
 from graph_runtime.server.wire_drafts import Drafts as Drafts
+from graph_runtime.server.wire_drafts import TemplateMessage as TemplateMessage
+from graph_runtime.server.wire_drafts import Templates as Templates
 
 # ── shared ──
 

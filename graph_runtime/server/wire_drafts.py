@@ -1,4 +1,4 @@
-"""The messages about drafts: what is being edited. Part of `wire`."""
+"""The messages about drafts, what is being edited, and templates, what may be begun with. Part of `wire`."""
 
 from __future__ import annotations
 
@@ -38,6 +38,19 @@ class DraftBody(Body):
     workflow: Annotated[str, Field(max_length=64)] = ""
     based_on: Annotated[int, Field(ge=0)] = 0
     client: Annotated[str, Field(max_length=64)] = ""
+
+
+class TemplateMessage(Message):
+    """A workflow that comes with a pack, to begin with."""
+
+    id: str
+    title: str
+    about: str
+    document: Json
+
+
+class Templates(Message):
+    templates: list[TemplateMessage]
 
 
 class DraftChanged(Message):

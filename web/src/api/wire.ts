@@ -37,6 +37,18 @@ export interface Drafts {
   drafts: DraftMessage[];
 }
 
+/** A workflow that comes with a pack, to begin with. */
+export interface TemplateMessage {
+  id: string;
+  title: string;
+  about: string;
+  document: Record<string, unknown>;
+}
+
+export interface Templates {
+  templates: TemplateMessage[];
+}
+
 /** One thing that is wrong: where, what came and what was wanted, what to do. */
 export interface ProblemMessage {
   code: string;
