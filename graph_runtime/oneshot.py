@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from graph_runtime.document import Document, DocumentStep, open_document
+from graph_runtime.document import Document, open_document
+from graph_runtime.document_step import DocumentStep
 from graph_runtime.events import Event, Failed, Finished, Reused, RunFinished, Skipped, Status, Wrote
 from graph_runtime.graph import Graph, Join, in_order, wanted_steps
 from graph_runtime.node_def import KnobDef, NodeDef
