@@ -5,9 +5,9 @@
  * whose type fits; a knob's wire is never led on.
  */
 
-import { boardAt, own } from "./document";
-import { inputJoins, kindShape, linksOf } from "./shape";
-import type { Document, Join, Link, Palette, Path, Shape, Step } from "./types";
+import { boardAt, own, subgraphId } from "./document";
+import { inputJoins, linksOf } from "./shape";
+import type { Document, Join, Link, Palette, Path, Step } from "./types";
 import { fits } from "./typing";
 
 /** The output that takes the place of `join` when the steps in `off` are led past; null if nothing fits. */
@@ -19,14 +19,29 @@ export function bypassSource(
   palette: Palette,
 ): Join | null {
   const { steps } = boardAt(document, path);
-  return sourcePast(steps, join, off, (step) => kindShape(document, step.kind, palette));
+  return sourcePast(steps, join, off, (step) => waysThrough(document, step, palette));
 }
 
+/** What a wire can be led through: the wires of a step, every port of a subgraph. */
+export interface Ways {
+  inputs: readonly { name: string; type: string }[];
+  outputs: readonly { name: string; type: string }[];
+}
+
+export function waysThrough(document: Document, step: { kind: string }, palette: Palette): Ways | null {
+  const inside = own(document.definitions, subgraphId(step.kind));
+  if (inside) return inside;
+  const def = palette.nodes.get(step.kind);
+  return def ? { inputs: def.wires, outputs: def.outputs } : null;
+}
+
+type AnyStep = Pick<Step, "kind" | "inputs">;
+
 export function sourcePast(
-  steps: Readonly<Record<string, Step>>,
+  steps: Readonly<Record<string, AnyStep>>,
   join: Join,
   off: ReadonlySet<string>,
-  shape: (step: Step) => Shape | null,
+  ways: (step: AnyStep) => Ways | null,
 ): Join | null {
   const been = new Set<string>();
   let at: Join | null = join;
@@ -34,19 +49,19 @@ export function sourcePast(
     const mark = JSON.stringify([at.step, at.output]);
     if (been.has(mark)) return null;
     been.add(mark);
-    const step: Step | undefined = own(steps, at.step);
-    at = step ? firstFitting(step, at.output, shape(step)) : null;
+    const step: AnyStep | undefined = own(steps, at.step);
+    at = step ? firstFitting(step, at.output, ways(step)) : null;
   }
   return at;
 }
 
-/** The first join of a step's wires that fits one of its outputs; of a subgraph any port is a wire. */
-function firstFitting(step: Step, output: string, shape: Shape | null): Join | null {
-  const type = shape?.outputs.find((one) => one.name === output)?.type;
-  if (!shape || type === undefined) return null;
-  for (const wire of shape.wires) {
+/** The first join of a step's wires that fits one of its outputs. */
+function firstFitting(step: AnyStep, output: string, ways: Ways | null): Join | null {
+  const type = ways?.outputs.find((one) => one.name === output)?.type;
+  if (!ways || type === undefined) return null;
+  for (const wire of ways.inputs) {
     if (!fits(wire.type, type)) continue;
-    const join = inputJoins(step.inputs[wire.name])[0];
+    const join = inputJoins(own(step.inputs, wire.name))[0];
     if (join) return join;
   }
   return null;
@@ -56,7 +71,7 @@ export const bypassed = (steps: Readonly<Record<string, Step>>): Set<string> =>
   new Set(Object.entries(steps).flatMap(([id, step]) => (step.mode === "bypassed" ? [id] : [])));
 
 /** The muted steps of a board and all that are joined to them, however far down: none of these run. */
-export function notRunning(board: { steps: Record<string, Step> }): Set<string> {
+export function notRunning(board: { steps: Record<string, AnyStep & Pick<Step, "mode">> }): Set<string> {
   const gone = new Set(Object.entries(board.steps).flatMap(([id, step]) => (step.mode === "muted" ? [id] : [])));
   if (!gone.size) return gone;
   const readers = new Map<string, string[]>();

@@ -48,8 +48,11 @@ export function inputJoins(value: Input | undefined): Join[] {
 export const isJoinList = (value: Input | undefined): value is Json[] =>
   Array.isArray(value) && value.some((one) => asJoin(one) !== null);
 
+/** What has inputs. */
+export type Fed = Pick<Step, "inputs">;
+
 /** The wires into one step. `index` is the place in a list of joins. */
-export function linksInto(id: string, step: Step): Link[] {
+export function linksInto(id: string, step: Fed): Link[] {
   const links: Link[] = [];
   for (const [input, value] of Object.entries(step.inputs)) {
     if (typeof value !== "object" || value === null) continue;
@@ -63,10 +66,10 @@ export function linksInto(id: string, step: Step): Link[] {
 }
 
 const linksOfSteps = new WeakMap<object, Link[]>();
-const linksOfStep = new WeakMap<Step, { id: string; links: Link[] }>();
+const linksOfStep = new WeakMap<Fed, { id: string; links: Link[] }>();
 
 /** All wires of a board, also those that lead nowhere. Kept as long as the steps are the same object. */
-export function linksOf(board: { steps: Record<string, Step> }): Link[] {
+export function linksOf(board: { steps: Record<string, Fed> }): Link[] {
   const known = linksOfSteps.get(board.steps);
   if (known) return known;
   const links: Link[] = [];
@@ -83,7 +86,7 @@ export function linksOf(board: { steps: Record<string, Step> }): Link[] {
 }
 
 /** The wires that leave a step. */
-export function linksFrom(board: { steps: Record<string, Step> }, id: string): Link[] {
+export function linksFrom(board: { steps: Record<string, Fed> }, id: string): Link[] {
   return linksOf(board).filter((link) => link.from.step === id);
 }
 
