@@ -64,7 +64,7 @@ class Drafts:
 
         def work(transaction: Transaction) -> Draft:
             found = transaction.one(f"SELECT {_FIELDS}, hash FROM drafts WHERE id = ?", (id,))
-            there = int(found["revision"]) if found is not None else 0
+            there = int(found["revision"]) if found is not None else revision  # closed elsewhere: it begins anew
             if found is not None and there == revision + 1 and found["hash"] == packed.hash:
                 return _draft(transaction, id)  # the answer to the same words was lost
             if there != revision:

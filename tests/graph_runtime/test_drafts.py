@@ -61,6 +61,12 @@ def test_a_draft_that_was_removed_is_unknown(store: Store) -> None:
     assert refused.value.problems[0].code == "unknown-draft"
 
 
+def test_a_draft_closed_in_one_window_goes_on_in_another(store: Store) -> None:
+    made = store.drafts.put("a", document("one"), 0).result()
+    store.drafts.remove("a").result()
+    assert store.drafts.put("a", document("two"), made.revision).result().revision == made.revision + 1
+
+
 def test_the_ones_not_changed_for_longest_go(tmp_path: Path) -> None:
     now = iter(range(10_000))
     store = Store(tmp_path, clock=lambda: float(next(now)))

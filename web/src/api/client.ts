@@ -1,5 +1,9 @@
 /** What the server can be asked. Every refusal is a `Refusal` with the server's problems. */
 import type {
+  DraftBody,
+  DraftDocument,
+  DraftMessage,
+  Drafts,
   FileMessage,
   Files,
   GraphMessage,
@@ -15,6 +19,7 @@ import type {
   Steps,
   Submission,
   System,
+  Templates,
   Versions,
   WorkflowDocument,
   WorkflowMessage,
@@ -110,6 +115,11 @@ export class Client {
   rename = (id: string, name: string) => this.ask<WorkflowMessage>("PATCH", `/api/workflows/${at(id)}`, { name });
   removeWorkflow = (id: string) => this.ask("DELETE", `/api/workflows/${at(id)}`);
   versions = (id: string) => this.ask<Versions>("GET", `/api/workflows/${at(id)}/versions`);
+  templates = () => this.ask<Templates>("GET", "/api/templates");
+  drafts = () => this.ask<Drafts>("GET", "/api/drafts");
+  draft = (id: string) => this.ask<DraftDocument>("GET", `/api/drafts/${at(id)}`);
+  putDraft = (id: string, body: DraftBody) => this.ask<DraftMessage>("POST", `/api/drafts/${at(id)}`, body);
+  removeDraft = (id: string) => this.ask("DELETE", `/api/drafts/${at(id)}`);
   version = (id: string, version: number) =>
     this.ask<WorkflowDocument>("GET", `/api/workflows/${at(id)}/versions/${at(version)}`);
 }

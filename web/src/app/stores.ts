@@ -58,6 +58,8 @@ export interface CanvasHandle {
 
 export interface ViewState {
   path: Path;
+  /** Ids of the steps one went through to get to `path`: what the steps seen are called in a run begins with them. */
+  scope: readonly string[];
   /** Ids of steps, groups and notes of the board at `path`. */
   selection: ReadonlySet<string>;
   viewport: Viewport;
@@ -76,6 +78,7 @@ export type ViewStore = StoreApi<ViewState>;
 export function createView(): ViewStore {
   return createStore<ViewState>(() => ({
     path: [],
+    scope: [],
     selection: new Set<string>(),
     viewport: { x: 0, y: 0, zoom: 1 },
     hover: null,
@@ -123,6 +126,9 @@ export interface RunState {
   problems: readonly Problem[];
 }
 export type RunStore = StoreApi<RunState>;
+
+/** What a step seen is called in a run: "outer/inner" inside a subgraph. */
+export const runId = (scope: readonly string[], step: string): string => [...scope, step].join("/");
 
 export const NO_RUN: RunState = { run: "", status: "", steps: {}, seeds: {}, problems: [] };
 
