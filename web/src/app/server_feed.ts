@@ -5,11 +5,18 @@
  */
 import type { Client } from "../api/client";
 import { connectLive, type Spoken } from "../api/live";
-import type { EventMessage, NodesMessage, PreviewHeader, ProgressMessage, RunMessage } from "../api/wire";
+import type {
+  EventMessage,
+  NodesMessage,
+  PreviewHeader,
+  ProgressMessage,
+  RunMessage,
+  WorkerMessage,
+} from "../api/wire";
 import type { NodeDef, Palette, SocketDef } from "../core/types";
 import { Eta } from "./eta";
 import type { OpenDocument } from "./open_document";
-import { applyEvent, applyPreview, applyProgress, isOver, restored } from "./run_feed";
+import { applyEvent, applyPreview, applyProgress, begin, isOver, restored } from "./run_feed";
 import type { ServerStore } from "./stores";
 import type { Workspace } from "./workspace";
 
@@ -111,7 +118,8 @@ export class ServerFeed {
     if (!found) return;
     const now = this.server.getState().runs.find(({ id }) => id === run.id) ?? run;
     const state = restored(now, found.steps);
-    const seeds = (now.meta.seeds ?? {}) as Record<string, number>;
+    const seeds = seedsIn(now);
+    open.lastSeeds = seeds;
     const before = open.run.getState();
     const steps = before.run === run.id ? { ...state.steps, ...onlyRunning(before.steps) } : state.steps;
     open.run.setState({ ...state, steps, seeds });
@@ -131,7 +139,7 @@ export class ServerFeed {
         this.later("queue", () => this.refreshQueue());
         break;
       case "workers": {
-        const ready = (workers: typeof message.workers) => workers.some(({ state }) => state === "ready");
+        const ready = (workers: readonly WorkerMessage[]) => workers.some(({ state }) => state === "ready");
         const were = ready(this.server.getState().workers);
         this.server.setState({ workers: message.workers });
         if (!were && ready(message.workers)) this.later("names", () => this.refreshNames());
@@ -155,7 +163,7 @@ export class ServerFeed {
   private happened(message: EventMessage): void {
     this.flush();
     this.eta.hear(message);
-    const open = this.documentOf(message.run);
+    const open = this.documentOf(message.run) ?? this.turnTo(message);
     if (open) {
       const before = open.run.getState();
       const after = applyEvent(before, message);
@@ -253,6 +261,16 @@ export class ServerFeed {
     return known ?? null;
   }
 
+  /** The next run of a document has begun: show that one. */
+  private turnTo(message: EventMessage): OpenDocument | null {
+    if ((message.data as { status?: string }).status !== "running") return null;
+    const run = this.server.getState().runs.find(({ id }) => id === message.run);
+    const open = run ? this.workspace.find(draftOf(run)) : null;
+    if (!run || !open) return null;
+    open.run.setState({ ...begin(run.id, "running"), seeds: seedsIn(run) }, true);
+    return open;
+  }
+
   /** Do it once, soon, however often it is asked for. */
   private later(what: string, work: () => Promise<void>): void {
     if (this.soon.has(what)) return;
@@ -269,5 +287,7 @@ export class ServerFeed {
 function onlyRunning<T extends { state: string }>(steps: Readonly<Record<string, T>>): Record<string, T> {
   return Object.fromEntries(Object.entries(steps).filter(([, one]) => one.state === "running"));
 }
+
+const seedsIn = (run: RunMessage): Record<string, number> => (run.meta.seeds ?? {}) as Record<string, number>;
 
 const newestFirst = (runs: readonly RunMessage[]): RunMessage[] => [...runs].sort((a, b) => b.number - a.number);

@@ -29,7 +29,7 @@ it("the seeds shown after turning are those that the run is said to have used", 
   document.steps["b.c"] = newStep("p/paint", [0, 0]);
   const open = openDocument("d", document);
   expect(seedsOf(open.document.getState(), palette)).toEqual({ "a.seed": 1, "b.c.seed": 0 });
-  open.run.setState({ seeds: { "a.seed": 1, "b.c.seed": 0 } });
+  open.lastSeeds = { "a.seed": 1, "b.c.seed": 0 };
   turnSeeds(open, palette);
   expect(seedsOf(open.document.getState(), palette)).toEqual({ "a.seed": 2, "b.c.seed": 0 });
   turnSeeds(open, palette);

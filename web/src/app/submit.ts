@@ -46,7 +46,7 @@ export function seedsOf(document: Document, palette: Palette): Record<string, nu
 
 /** Seeds that change after a run are changed now, before the next: what is shown is what is used. */
 export function turnSeeds(open: OpenDocument, palette: Palette, random: () => number = Math.random): void {
-  const used = open.run.getState().seeds;
+  const used = open.lastSeeds;
   const document = open.document.getState();
   const gesture = `seeds ${newId()}`;
   for (const [place, value] of Object.entries(seedsOf(document, palette))) {
@@ -80,7 +80,8 @@ export class Runner {
     const id = newId();
     const before = open.run.getState();
     // Known before it is sent, so that what is heard before the answer finds its document.
-    open.run.setState({ ...begin(id), seeds }, true);
+    const busy = before.status === "running" || before.status === "queued";
+    if (!busy) open.run.setState({ ...begin(id), seeds }, true);
     try {
       const run = await this.client.submit(
         {
@@ -92,12 +93,18 @@ export class Runner {
         },
         id,
       );
+      open.lastSeeds = seeds;
       this.feed.know(run);
       return run;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       open.run.setState(
-        { ...before, status: "", steps: withProblems(before.steps, error.problems), problems: error.problems },
+        {
+          ...before,
+          status: busy ? before.status : "",
+          steps: withProblems(before.steps, error.problems),
+          problems: error.problems,
+        },
         true,
       );
       return null;
