@@ -38,7 +38,8 @@ export interface Flat {
   stops: Problem[];
 }
 
-type Brought = { input: string; at: number | null; value: Json };
+/** What a port brings to an input inside, and the place it has in a list there. */
+export type Brought = { input: string; at: number | null; value: Json };
 
 /** What is submitted for a run. */
 export function graphOf(document: Document, palette: Palette): Graph {
@@ -195,26 +196,11 @@ class Flattening {
   }
 
   private deliver(inputs: Map<string, Input>, fed: Brought[]): void {
-    const lists = new Map<string, { at: number; value: Json }[]>();
-    for (const { input, at, value } of fed) {
-      this.joins += Array.isArray(value) ? value.length : 1;
-      if (this.joins > MAX_JOINS) {
-        if (!this.stops.some((one) => one.code === "too-many-joins")) {
-          const what = `its ports bring more than ${grouped(MAX_JOINS)} values.`;
-          this.wrong("too-many-joins", "", "", what, "Split it.", true);
-        }
-        return;
-      }
-      if (at !== null || isJoinList(inputs.get(input))) {
-        const known = lists.get(input);
-        const one = { at: at ?? AT_THE_END, value };
-        if (known) known.push(one);
-        else lists.set(input, [one]);
-      } else inputs.set(input, value);
-    }
-    for (const [name, brought] of lists) {
-      const value = inputs.get(name) ?? null;
-      inputs.set(name, woven(value === null ? [] : Array.isArray(value) ? value : [value as Json], brought));
+    this.joins += fed.reduce((sum, { value }) => sum + (Array.isArray(value) ? value.length : 1), 0);
+    if (this.joins <= MAX_JOINS) deliver(inputs, fed);
+    else if (!this.stops.some((one) => one.code === "too-many-joins")) {
+      const what = `its ports bring more than ${grouped(MAX_JOINS)} values.`;
+      this.wrong("too-many-joins", "", "", what, "Split it.", true);
     }
   }
 
@@ -273,6 +259,23 @@ class Flattening {
     const within = this.order.slice(open.first, open.last);
     const outputs = within.filter((id) => palette.nodes.get(this.leaves.get(id)!.kind)?.output);
     return given.length || outputs.length ? [...given, ...outputs] : within;
+  }
+}
+
+/** Put what ports bring among a step's own inputs: into the list where there is one, else in place of what is there. */
+export function deliver(inputs: Map<string, Input>, fed: readonly Brought[]): void {
+  const lists = new Map<string, { at: number; value: Json }[]>();
+  for (const { input, at, value } of fed) {
+    if (at !== null || isJoinList(inputs.get(input))) {
+      const known = lists.get(input);
+      const one = { at: at ?? AT_THE_END, value };
+      if (known) known.push(one);
+      else lists.set(input, [one]);
+    } else inputs.set(input, value);
+  }
+  for (const [name, brought] of lists) {
+    const value = inputs.get(name) ?? null;
+    inputs.set(name, woven(value === null ? [] : Array.isArray(value) ? value : [value as Json], brought));
   }
 }
 

@@ -41,12 +41,15 @@ export function freshStep(document: Document, made: Omit<NewStep, "id">, palette
 export function idFor(document: Document, kind: string, palette: Palette): string {
   const shape = kindShape(document, kind, palette);
   const name = shape?.subgraph ? shape.title : (kind.split("/").at(-1) ?? "");
-  return (
-    name
-      .toLowerCase()
-      .replace(/[^a-z0-9]+/g, "_")
-      .replace(/^_+|_+$/g, "") || "step"
-  );
+  return slug(name) || "step";
+}
+
+/** A title as part of an id: small letters, digits and underscores. */
+export function slug(title: string): string {
+  return title
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "_")
+    .replace(/^_+|_+$/g, "");
 }
 
 /** Remove steps and the wires at them. With `reconnect`, what they fed is fed by what fed them, where types fit. */
