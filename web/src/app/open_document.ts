@@ -2,7 +2,7 @@
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { DocumentStore } from "../core/history";
 import type { Document } from "../core/types";
-import { createRun, createView, type RunStore, type ViewStore } from "./stores";
+import { createRun, createView, type ProblemsStore, type RunStore, type ViewStore } from "./stores";
 
 export interface FileState {
   /** The saved workflow it was made from, "" if it was never saved; and the version of that. */
@@ -22,6 +22,7 @@ export interface OpenDocument {
   readonly document: DocumentStore;
   readonly view: ViewStore;
   readonly run: RunStore;
+  readonly problems: ProblemsStore;
   readonly file: StoreApi<FileState>;
   /** What was submitted last for each seed, by "step.knob". */
   lastSeeds: Readonly<Record<string, number>>;
@@ -34,6 +35,7 @@ export function openDocument(id: string, document: Document, file: Partial<FileS
     document: new DocumentStore(document),
     view: createView(),
     run: createRun(),
+    problems: createStore(() => ({ problems: [] })),
     file: createStore<FileState>(() => state),
     lastSeeds: {},
   };

@@ -136,6 +136,11 @@ export function createRun(): RunStore {
   return createStore<RunState>(() => NO_RUN);
 }
 
+// ── problems ──
+
+/** What is wrong with the document now, by the server's rules. */
+export type ProblemsStore = StoreApi<{ problems: readonly Problem[] }>;
+
 // ── server ──
 
 export interface ServerState {
