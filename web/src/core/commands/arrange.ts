@@ -1,9 +1,9 @@
 /** Commands that put nodes in order. */
 
+import { type Alignment, aligned, distributed } from "../align";
 import { boardAt } from "../document";
 import { nodeRect } from "../geometry";
 import type { Command } from "../history";
-import { type Alignment, aligned, distributed } from "../layout";
 import type { Palette, Path, Point, Rect } from "../types";
 import { frameAround, groupContent } from "./groups";
 import { moveItems } from "./steps";

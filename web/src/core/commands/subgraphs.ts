@@ -1,6 +1,6 @@
 /** Commands that make subgraphs, and unpack them. Ports are in `ports.ts`. */
 
-import { boardAt, definitionAt, freshId, own, SUBGRAPH, subgraphId } from "../document";
+import { boardAt, definitionAt, freshId, newStep, own, SUBGRAPH, subgraphId } from "../document";
 import { deliver, placeOf } from "../flatten";
 import { around, center, NODE_WIDTH, nodeRect } from "../geometry";
 import { asJoin, inputJoins, isJoinList, toInput } from "../shape";
@@ -19,7 +19,7 @@ import type {
   Step,
 } from "../types";
 import { inputType, outputType } from "../typing";
-import { type Command, mapStepJoins, onBoard, stepOn } from "./board";
+import { type Command, mapStepJoins, moved, onBoard, stepOn } from "./board";
 import { usesOf } from "./nesting";
 import { slug } from "./steps";
 
@@ -54,10 +54,8 @@ export function makeSubgraph(
     }
     const [x, y] = center(rect);
     draft.definitions[id] = made;
-    board.steps[step] = {
-      ...bare(SUBGRAPH + id, [Math.round(x - NODE_WIDTH / 2), Math.round(y - rect.height / 4)]),
-      inputs: work.fed,
-    };
+    const at: Point = [Math.round(x - NODE_WIDTH / 2), Math.round(y - rect.height / 4)];
+    board.steps[step] = newStep(SUBGRAPH + id, at, { inputs: work.fed });
     if (!path.length && draft.targets.some((one) => work.inside.has(one))) {
       draft.targets = draft.targets.map((one) => (work.inside.has(one) ? `${step}/${one}` : one));
     }
@@ -78,24 +76,6 @@ interface Making {
   fed: Record<string, Input>;
 }
 
-const bare = (kind: string, position: Point): Step => ({
-  kind,
-  version: 0,
-  inputs: {},
-  position,
-  title: "",
-  note: "",
-  mode: "on",
-  collapsed: false,
-  advanced: false,
-  color: "",
-  size: null,
-  exposed: [],
-  after: {},
-  reroutes: {},
-  extra: {},
-});
-
 /** Cut the wires that come from outside into one step, and let ports bring them. One source is one port. */
 function portsInto(work: Making, id: string): void {
   const step = stepOn(work.board, id);
@@ -109,15 +89,26 @@ function portsInto(work: Making, id: string): void {
       continue;
     }
     const kept: Json[] = [];
-    value.forEach((one, index) => {
+    const taken = takenPlaces(work, id, input);
+    let place = 0;
+    for (const one of value) {
+      while (taken.has(place)) place += 1;
       const join = asJoin(one);
-      if (outside(join)) bring(work, join, id, input, `${input}#${index}`);
+      if (outside(join)) bring(work, join, id, input, `${input}#${place}`);
       else kept.push(one);
-    });
+      place += 1;
+    }
     for (const key of Object.keys(step.reroutes)) if (key.startsWith(`${input}#`)) delete step.reroutes[key];
     if (kept.length) step.inputs[input] = kept;
     else delete step.inputs[input];
   }
+}
+
+/** Places in a list that ports of the subgraph we are in fill. */
+function takenPlaces(work: Making, id: string, input: string): Set<number> {
+  const ports = definitionAt(work.draft, work.path)?.inputs ?? [];
+  const ends = ports.flatMap((port) => port.inner).filter(([step]) => step === id);
+  return new Set(ends.flatMap(([, end]) => (placeOf(end).input === input ? (placeOf(end).at ?? []) : [])));
 }
 
 function bring(work: Making, from: Join, id: string, input: string, end: string): void {
@@ -145,12 +136,6 @@ function portsOut(work: Making): void {
       if (!work.inside.has(from)) return { step: from, output };
       return { step: work.step, output: outPort(work, from, output) };
     });
-  }
-  // A source outside may have been inside the steps' own outputs: a wire that leaves and comes back.
-  for (const [name, value] of Object.entries(work.fed)) {
-    const join = asJoin(value)!;
-    if (work.inside.has(join.step))
-      work.fed[name] = toInput({ step: work.step, output: outPort(work, join.step, join.output) });
   }
 }
 
@@ -206,9 +191,9 @@ export function unpack(path: Path, id: string, palette: Palette): Command<Select
       const inputs = new Map(Object.entries(step.inputs));
       deliver(inputs, broughtTo(inside, user, one));
       step.inputs = Object.fromEntries(inputs);
-      step.position = [step.position[0] + by[0], step.position[1] + by[1]];
+      step.position = moved(step.position, by);
       for (const points of Object.values(step.reroutes))
-        points.forEach((at, n) => (points[n] = [at[0] + by[0], at[1] + by[1]]));
+        points.splice(0, points.length, ...points.map((at) => moved(at, by)));
       if (user.mode !== "on" && step.mode === "on") step.mode = user.mode;
     }
     delete board.steps[id];
