@@ -6,8 +6,9 @@
  */
 
 import { effectiveLinks, notRunning } from "../core/bypass";
+import { hiddenItems } from "../core/commands";
 import { findBoard, own } from "../core/document";
-import { groupRect, layoutOf, overlap } from "../core/geometry";
+import { groupRect, layoutOf } from "../core/geometry";
 import { curveBounds, linkCurve } from "../core/links";
 import { inputJoins, linkId, linksOf, rerouteKey, shapeOf } from "../core/shape";
 import { SpatialIndex } from "../core/spatial";
@@ -30,7 +31,10 @@ export class Scene {
   private readonly linkIndex = new SpatialIndex();
   private readonly linksAt = new Map<string, Set<string>>();
   private shifts: ReadonlyMap<string, Point> = new Map();
-  private covered: ReadonlySet<string> = new Set();
+  /** Steps that a collapsed frame hides, drawn by a stand-in as large as its bar. */
+  private readonly standIns = new Map<string, SceneNode>();
+  /** Notes and frames that are hidden. */
+  private hidden: ReadonlySet<string> = new Set();
 
   /** Show this board. Returns the ids of steps that were made anew or went away. */
   update(document: Document, path: Path, palette: Palette): Set<string> {
@@ -40,7 +44,7 @@ export class Scene {
     this.path = path;
     this.palette = palette;
     this.board = findBoard(document, path) ?? EMPTY;
-    this.covered = insideCollapsed(this.board);
+    this.updateHidden(document);
     const changed = this.updateNodes(document);
     this.updateLinks(changed);
     this.updateGhosts();
@@ -82,8 +86,7 @@ export class Scene {
     const links = new Set<string>();
     for (const id of touched) {
       const node = this.nodes.get(id);
-      if (!node) continue;
-      this.nodeIndex.set(id, this.rect(node));
+      if (node) this.nodeIndex.set(id, this.rect(node));
       for (const link of this.linksAt.get(id) ?? []) links.add(link);
     }
     for (const id of links) {
@@ -106,12 +109,12 @@ export class Scene {
 
   groups(): Group[] {
     // Large ones first, so that nested frames lie on top of those around them.
-    return Object.values(this.board.groups).sort((a, b) => b.rect.width * b.rect.height - a.rect.width * a.rect.height);
+    const shown = Object.values(this.board.groups).filter((one) => !this.hidden.has(one.id));
+    return shown.sort((a, b) => b.rect.width * b.rect.height - a.rect.width * a.rect.height);
   }
 
-  /** Whether a step is folded away in a collapsed group. */
-  isCovered(id: string): boolean {
-    return this.covered.has(id);
+  notes(): Note[] {
+    return Object.values(this.board.notes).filter((one) => !this.hidden.has(one.id));
   }
 
   rectOf(id: string): Rect | null {
@@ -132,10 +135,26 @@ export class Scene {
     this.shifts = new Map();
   }
 
+  private updateHidden(document: Document): void {
+    this.standIns.clear();
+    this.hidden = new Set();
+    if (!Object.values(this.board.groups).some((group) => group.collapsed)) return;
+    const { steps, groups, notes } = hiddenItems(document, this.path, this.palette);
+    this.hidden = new Set([...groups.keys(), ...notes.keys()]);
+    for (const [id, frame] of steps) {
+      const group = own(this.board.groups, frame);
+      const step = own(this.board.steps, id);
+      if (!group || !step) continue;
+      const node = makeNode(id, step, shapeOf(document, this.path, id, this.palette), this.palette);
+      const layout = { ...node.layout, inputs: [], outputs: [] };
+      this.standIns.set(id, { ...node, id: frame, rect: groupRect(group), layout, title: group.title });
+    }
+  }
+
   private updateNodes(document: Document): Set<string> {
     const changed = new Set<string>();
     for (const [id, step] of Object.entries(this.board.steps)) {
-      if (this.covered.has(id)) continue;
+      if (this.standIns.has(id)) continue;
       const known = this.nodes.get(id);
       const shape = shapeOf(document, this.path, id, this.palette);
       if (known && known.step === step && sameShape(known.shape, shape)) continue;
@@ -145,7 +164,7 @@ export class Scene {
       changed.add(id);
     }
     for (const id of this.nodes.keys()) {
-      if (own(this.board.steps, id) && !this.covered.has(id)) continue;
+      if (own(this.board.steps, id) && !this.standIns.has(id)) continue;
       this.nodes.delete(id);
       this.nodeIndex.delete(id);
       changed.add(id);
@@ -157,9 +176,9 @@ export class Scene {
     const idle = notRunning(this.board);
     const there = new Set<string>();
     for (const link of linksOf(this.board)) {
-      const from = this.nodes.get(link.from.step);
-      const to = this.nodes.get(link.step);
-      if (!from || !to) continue;
+      const from = this.standIns.get(link.from.step) ?? this.nodes.get(link.from.step);
+      const to = this.standIns.get(link.step) ?? this.nodes.get(link.step);
+      if (!from || !to || (from.id === to.id && from.id !== link.step)) continue;
       const id = linkId(link);
       there.add(id);
       const known = this.links.get(id);
@@ -295,15 +314,4 @@ function sameShape(a: Shape, b: Shape): boolean {
   const ends = (shape: Shape) =>
     JSON.stringify([shape.wires.map((one) => one.name), shape.outputs.map((one) => one.name)]);
   return ends(a) === ends(b);
-}
-
-function insideCollapsed(board: Board): Set<string> {
-  const frames = Object.values(board.groups).filter((one) => one.collapsed);
-  const found = new Set<string>();
-  if (frames.length === 0) return found;
-  for (const [id, step] of Object.entries(board.steps)) {
-    const point = { x: step.position[0], y: step.position[1], width: 1, height: 1 };
-    if (frames.some((frame) => overlap(frame.rect, point))) found.add(id);
-  }
-  return found;
 }

@@ -13,6 +13,7 @@ import { SeedWidget } from "./seed";
 import { SliderWidget } from "./slider";
 import { TextWidget } from "./text";
 import { ToggleWidget } from "./toggle";
+import "./widgets.css";
 
 export { newGesture, type SeedProps, type WidgetProps, type WidgetServices, WidgetServicesContext } from "./props";
 export { randomSeed } from "./seed";

@@ -14,6 +14,7 @@ export interface Paints {
   reused: string;
   failed: string;
   group: string;
+  note: string;
   unknown: string;
   font: string;
 }
@@ -32,6 +33,7 @@ const NAMES: Record<keyof Paints, string> = {
   reused: "--run-reused",
   failed: "--run-failed",
   group: "--canvas-group",
+  note: "--canvas-note",
   unknown: "--node-unknown",
   font: "--font",
 };

@@ -1,0 +1,83 @@
+/** A node's head: fold, title, and what the run says of it. */
+
+import { ChevronDown, ChevronRight, CircleAlert, History, LogIn } from "lucide-react";
+import { useEffect, useRef } from "react";
+import { setCollapsed, setTitle } from "../../core/commands";
+import { useStage, useStepRun, useUi } from "../context";
+import type { SceneNode } from "../scene_types";
+import { bytes, seconds } from "../words";
+
+export function Head({ node, wrong }: { node: SceneNode; wrong: boolean }) {
+  const stage = useStage();
+  const editing = useUi((ui) => ui.editing === node.id);
+  const Fold = node.step.collapsed ? ChevronRight : ChevronDown;
+  return (
+    <div className="ll-head">
+      <button
+        type="button"
+        className="ll-icon"
+        aria-label={node.step.collapsed ? `Unfold ${node.title}` : `Fold ${node.title}`}
+        onClick={() => stage.run(setCollapsed(stage.path, [node.id], !node.step.collapsed))}
+      >
+        <Fold size={14} aria-hidden="true" />
+      </button>
+      {editing ? <TitleInput node={node} /> : <span className="ll-title">{node.title}</span>}
+      {wrong && <CircleAlert size={14} className="ll-alert" aria-hidden="true" />}
+      {node.step.mode !== "on" && <span className="ll-mode">{node.step.mode}</span>}
+      {node.shape.subgraph && (
+        <button type="button" className="ll-icon" aria-label={`Open ${node.title}`} data-enter={node.shape.subgraph}>
+          <LogIn size={13} aria-hidden="true" />
+        </button>
+      )}
+    </div>
+  );
+}
+
+function TitleInput({ node }: { node: SceneNode }) {
+  const stage = useStage();
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => input.current?.select(), []);
+  const done = (keep: boolean) => {
+    const title = input.current?.value.trim() ?? "";
+    if (keep && title !== node.title) stage.run(setTitle(stage.path, node.id, title === node.shape.title ? "" : title));
+    stage.ui.setState({ editing: null });
+  };
+  return (
+    <input
+      ref={input}
+      className="ll-title-input"
+      aria-label="Title"
+      defaultValue={node.title}
+      onBlur={() => done(true)}
+      onKeyDown={(event) => {
+        event.stopPropagation();
+        if (event.key === "Enter") done(true);
+        else if (event.key === "Escape") done(false);
+      }}
+    />
+  );
+}
+
+/** Above the node: time, memory, and whether the answer was known already. */
+export function Badges({ id }: { id: string }) {
+  const state = useStepRun(id, (run) => run?.state);
+  const time = useStepRun(id, (run) => run?.seconds ?? 0);
+  const peak = useStepRun(id, (run) => run?.peakBytes ?? 0);
+  const tier = useStepRun(id, (run) => run?.tier ?? "");
+  if (state === "reused") {
+    return (
+      <div className="ll-badges">
+        <span className="ll-badge ll-badge-reused" title={tier ? `From ${tier}` : undefined}>
+          <History size={10} aria-hidden="true" /> reused
+        </span>
+      </div>
+    );
+  }
+  if (state !== "done" && state !== "failed") return null;
+  return (
+    <div className="ll-badges">
+      <span className="ll-badge">{seconds(time)}</span>
+      {peak > 0 && <span className="ll-badge">{bytes(peak)}</span>}
+    </div>
+  );
+}
