@@ -6,7 +6,7 @@
  * word typed) is one step back: commands with the same gesture id are merged. Results and selection are not in here.
  */
 
-import { applyPatches, enablePatches, freeze, type Patch, produceWithPatches } from "immer";
+import { enablePatches, freeze, type Patch, produceWithPatches } from "immer";
 import type { Document, Path } from "./types";
 
 enablePatches();
@@ -29,12 +29,15 @@ export interface Change {
 
 export type Listener = (state: Document, previous: Document, change: Change) => void;
 
+/** Both states are kept, sharing what is the same: going back gives the very document, the order of its keys too. */
 interface Entry {
   label: string;
   path: Path;
   gesture: string;
-  forward: Patch[];
-  back: Patch[];
+  before: Document;
+  after: Document;
+  forward: readonly Patch[];
+  back: readonly Patch[];
 }
 
 export class DocumentStore {
@@ -74,7 +77,8 @@ export class DocumentStore {
     const last = this.done.at(-1);
     const path = command.path ?? [];
     if (gesture && last?.gesture === gesture && !this.undone.length) merge(last, forward, back);
-    else this.done.push({ label: command.label, path, gesture, forward, back });
+    else this.done.push({ label: command.label, path, gesture, before: this.state, after: next, forward, back });
+    this.done.at(-1)!.after = next;
     if (this.done.length > this.most) this.done.shift();
     this.undone = [];
     this.become(next, { label: command.label, path, patches: forward, cause: "run" });
@@ -93,6 +97,11 @@ export class DocumentStore {
     return this.undone.at(-1)?.label ?? "";
   }
 
+  /** How many steps back there are. */
+  get depth(): number {
+    return this.done.length;
+  }
+
   /** Begin anew with another document: another version was opened in its place. */
   reset = (document: Document): void => {
     this.done = [];
@@ -105,8 +114,8 @@ export class DocumentStore {
     if (!entry) return false;
     entry.gesture = ""; // a gesture that was taken back is over
     to.push(entry);
-    const patches = cause === "undo" ? entry.back : entry.forward;
-    this.become(applyPatches(this.state, patches), { label: entry.label, path: entry.path, patches, cause });
+    const [next, patches] = cause === "undo" ? [entry.before, entry.back] : [entry.after, entry.forward];
+    this.become(next, { label: entry.label, path: entry.path, patches, cause });
     return true;
   }
 
@@ -119,7 +128,7 @@ export class DocumentStore {
 }
 
 /** One entry that does both. A drag only replaces the same places again: then the last word counts. */
-function merge(entry: Entry, forward: Patch[], back: Patch[]): void {
+function merge(entry: Entry, forward: readonly Patch[], back: readonly Patch[]): void {
   const places = new Set(entry.forward.map(place));
   const again = forward.every((one) => one.op === "replace" && places.has(place(one)));
   if (again && entry.forward.every((one) => one.op === "replace") && places.size === forward.length) {

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { closeMatches } from "./close";
 import { readDocument } from "./document";
-import { fixtures, palette } from "./fixtures";
 import { flatten, graphOf } from "./flatten";
+import { fixtures, palette } from "./testing/fixtures";
 import { problemsOn, validate } from "./validate";
 import { quoted, short, spelled } from "./wording";
 

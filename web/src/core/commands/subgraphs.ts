@@ -184,6 +184,15 @@ export function unpack(path: Path, id: string, palette: Palette): Command<Select
       taken[fresh] = true;
       ids.set(one, fresh);
     }
+    const outputs = new Map(inside.outputs.map((port) => [port.name, port.inner[0]] as const));
+    for (const step of Object.values(board.steps)) {
+      mapStepJoins(step, (from, output) => {
+        if (from !== id) return { step: from, output };
+        const end = outputs.get(output);
+        const to = end && ids.get(end[0]);
+        return to === undefined ? null : { step: to, output: end![1] };
+      });
+    }
     const by = offset(draft, inside, user, palette);
     const copies = JSON.parse(JSON.stringify(inside.steps)) as Record<string, Step>;
     for (const [one, step] of Object.entries(copies)) {
@@ -198,15 +207,6 @@ export function unpack(path: Path, id: string, palette: Palette): Command<Select
     }
     delete board.steps[id];
     for (const [one, step] of Object.entries(copies)) board.steps[ids.get(one)!] = step;
-    const outputs = new Map(inside.outputs.map((port) => [port.name, port.inner[0]] as const));
-    for (const step of Object.values(board.steps)) {
-      mapStepJoins(step, (from, output) => {
-        if (from !== id) return { step: from, output };
-        const end = outputs.get(output);
-        const to = end && ids.get(end[0]);
-        return to === undefined ? null : { step: to, output: end![1] };
-      });
-    }
     leadPortsIn(draft, path, id, inside, ids);
     return { steps: [...ids.values()], ...bringFrames(board, inside, by) };
   });

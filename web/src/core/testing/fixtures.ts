@@ -1,9 +1,9 @@
 /** What tests share: the palette and documents that the Python side is tested with as well. Not for the editor. */
 
 import { readdirSync, readFileSync } from "node:fs";
-import type { NodeDef, Palette, Problem } from "./types";
+import type { NodeDef, Palette, Problem } from "../types";
 
-const root = new URL("../../../tests/fixtures/", import.meta.url);
+const root = new URL("../../../../tests/fixtures/", import.meta.url);
 const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, root), "utf8"));
 
 export const palette: Palette = {
