@@ -1,4 +1,4 @@
-"""One set of documents with what is said of them, for this side and for the browser's (`web/src/core/validate.test.ts`)."""
+"""One set of documents with what is said of them, for this side and the browser (`web/src/core/validate.test.ts`)."""
 
 from __future__ import annotations
 
