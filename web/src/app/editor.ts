@@ -23,6 +23,8 @@ export interface ShellState {
   dialog: DialogName | null;
   /** Finished files being looked at, and which of them; two are compared when `against` is there. */
   viewer: { files: readonly FileMessage[]; at: number; against: string | null } | null;
+  /** The grid of runs being looked at. */
+  grid: string | null;
   /** What went wrong or was done, shown for a while. */
   notices: readonly Notice[];
   /** A file is being dragged over the page. */
@@ -60,6 +62,7 @@ export function createEditor(client = new Client()): Editor {
     ...readPanels(),
     dialog: null,
     viewer: null,
+    grid: null,
     notices: [],
     dropping: false,
   }));

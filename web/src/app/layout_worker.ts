@@ -1,5 +1,5 @@
 /** Lays nodes out on another thread: a large graph takes seconds. */
-import type { LayoutRequest } from "../core/layout";
+import type { LayoutRequest } from "../core/align";
 import type { Point } from "../core/types";
 
 export function layoutInWorker(request: LayoutRequest): Promise<Record<string, Point>> {

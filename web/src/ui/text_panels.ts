@@ -190,6 +190,12 @@ export const PANEL_TEXTS = {
   "batch.show": "Show the grid",
   "batch.grid": "Grid",
   "batch.waits": "waits",
+  // ends of wires
+  "link.reroute": "Add a bend here",
+  "link.cut": "Delete the wire",
+  "input.wire": "Make it a wire input",
+  "input.widget": "Make it a field again",
+  "input.reset": "Back to the usual value",
   // shell
   "crumbs.title": "Where you are",
   "crumbs.top": "Workflow",

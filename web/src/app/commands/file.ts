@@ -1,4 +1,3 @@
-import { setDocumentTitle } from "../../core/commands";
 import { writeDocument } from "../../core/document";
 import { attempt, openFile, say } from "../editor";
 import { saveWorkflow } from "../saving";
@@ -83,17 +82,6 @@ export const FILE: readonly Command[] = [
     run: ({ open }) => {
       const document = open.document.getState();
       download(`${document.title || "workflow"}.json`, `${JSON.stringify(writeDocument(document), null, 2)}\n`);
-    },
-  },
-  {
-    id: "file.rename",
-    group: "file",
-    label: "c.rename",
-    keys: [],
-    edits: true,
-    run: ({ open }) => {
-      const title = prompt("", open.document.getState().title);
-      if (title !== null) open.document.run(setDocumentTitle(title));
     },
   },
   {

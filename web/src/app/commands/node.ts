@@ -1,16 +1,19 @@
+import { type Alignment, layoutRequest } from "../../core/align";
 import {
   addNote,
   alignSteps,
   arrange,
   distributeSteps,
   groupSelection,
+  makeSubgraph,
   setColor,
   setGroupColor,
   setNoteColor,
+  unpack,
 } from "../../core/commands";
-import { type Alignment, layoutRequest } from "../../core/layout";
+import { boardAt, subgraphId } from "../../core/document";
 import type { Key } from "../../ui/text";
-import { selectionOf } from "../clipboard";
+import { select, selectionOf } from "../clipboard";
 import { attempt } from "../editor";
 import { layoutInWorker } from "../layout_worker";
 import { type At, anySelected, type Command } from "./command";
@@ -18,6 +21,15 @@ import { selectedSteps } from "./edit";
 
 const path = ({ open }: At) => open.view.getState().path;
 const palette = ({ editor }: At) => editor.server.getState().palette;
+/** The one selected step, if it is a subgraph. */
+function theSubgraph(at: At): { step: string; id: string } | null {
+  const [step, ...more] = selectedSteps(at);
+  if (step === undefined || more.length) return null;
+  const document = at.open.document.getState();
+  const id = subgraphId(boardAt(document, path(at)).steps[step]?.kind ?? "");
+  return id && Object.hasOwn(document.definitions, id) ? { step, id } : null;
+}
+
 const several = (at: At): boolean => selectedSteps(at).length > 1;
 
 export const COLORS: readonly (readonly [name: Key, color: string])[] = [
@@ -110,6 +122,44 @@ export const NODE: readonly Command[] = [
     run: (at) => {
       const id = at.open.document.run(groupSelection(path(at), selectionOf(at), palette(at)));
       if (id) at.open.view.setState({ selection: new Set([id]) });
+    },
+  },
+  {
+    id: "node.subgraph",
+    group: "node",
+    label: "c.subgraph",
+    keys: ["Mod+Shift+G"],
+    edits: true,
+    when: (at) => selectedSteps(at).length > 0,
+    run: (at) =>
+      void attempt(at.editor, async () => {
+        const made = at.open.document.run(makeSubgraph(path(at), selectionOf(at), "Subgraph", palette(at)));
+        at.open.view.setState({ selection: new Set([made.step]) });
+      }),
+  },
+  {
+    id: "node.enter",
+    group: "node",
+    label: "c.enter",
+    keys: ["Alt+ArrowDown"],
+    when: (at) => theSubgraph(at) !== null,
+    run: (at) => {
+      const inside = theSubgraph(at);
+      if (!inside) return;
+      const { path: here, scope } = at.open.view.getState();
+      at.open.view.setState({ path: [...here, inside.id], scope: [...scope, inside.step], selection: new Set() });
+    },
+  },
+  {
+    id: "node.unpack",
+    group: "node",
+    label: "c.unpack",
+    keys: ["Mod+Shift+U"],
+    edits: true,
+    when: (at) => theSubgraph(at) !== null,
+    run: (at) => {
+      const inside = theSubgraph(at);
+      if (inside) select(at, at.open.document.run(unpack(path(at), inside.step, palette(at))));
     },
   },
   {
