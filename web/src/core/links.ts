@@ -99,20 +99,33 @@ export interface Near {
   point: Point;
 }
 
-/** How far a point is from the curve, and where on it. Off by less than a unit on curves up to some 2,000 long. */
+/** How far a point is from the curve, and where on it: found along chords, then once more between their neighbours. */
 export function nearest(curve: Curve, point: Point): Near {
-  let best: Near = { distance: Infinity, segment: 0, point };
-  for (let segment = 0; segment < segments(curve); segment += 1) {
-    let from = pointAt(curve, segment, 0);
-    for (let n = 1; n <= SAMPLES; n += 1) {
-      const to = pointAt(curve, segment, n / SAMPLES);
+  let best: Near & { t: number; step: number } = { distance: Infinity, segment: 0, point, t: 0, step: 0 };
+  const scan = (segment: number, start: number, end: number, count: number): void => {
+    let from = pointAt(curve, segment, start);
+    const step = (end - start) / count;
+    for (let n = 1; n <= count; n += 1) {
+      const t = start + step * n;
+      const to = pointAt(curve, segment, t);
       const at = onLine(from, to, point);
       const distance = Math.hypot(at[0] - point[0], at[1] - point[1]);
-      if (distance < best.distance) best = { distance, segment, point: at };
+      if (distance < best.distance) best = { distance, segment, point: at, t, step };
       from = to;
     }
-  }
-  return best;
+  };
+  for (let segment = 0; segment < segments(curve); segment += 1) scan(segment, 0, 1, samples(curve, segment));
+  const { segment, t, step } = best;
+  best = { ...best, distance: Infinity };
+  scan(segment, Math.max(0, t - 2 * step), Math.min(1, t + step), SAMPLES);
+  return { distance: best.distance, segment, point: best.point };
+}
+
+/** Long curves need more chords. */
+function samples(curve: Curve, segment: number): number {
+  const at = 6 * segment;
+  const long = Math.hypot(curve[at + 6]! - curve[at]!, curve[at + 7]! - curve[at + 1]!);
+  return Math.min(64, Math.max(SAMPLES, Math.ceil(long / 50)));
 }
 
 function onLine(a: Point, b: Point, p: Point): Point {
