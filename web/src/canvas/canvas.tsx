@@ -194,7 +194,7 @@ function Flow() {
       multiSelectionKeyCode={null}
       zoomActivationKeyCode={null}
       disableKeyboardA11y
-      proOptions={{ hideAttribution: true }}
+      attributionPosition="bottom-left"
     />
   );
 }

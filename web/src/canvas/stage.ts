@@ -282,6 +282,11 @@ export class Stage {
 
   // ── painting ──
 
+  /** Whether a frame is still to come. */
+  get busy(): boolean {
+    return this.frame !== 0;
+  }
+
   requestPaint(): void {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;

@@ -18,11 +18,7 @@ export function doubleClicked(stage: Stage, event: MouseEvent): void {
     return;
   }
   if (step !== undefined) {
-    if (target.closest(".ll-title")) {
-      edit(stage, step);
-      return;
-    }
-    enter(stage, step);
+    if (!enter(stage, step) && target.closest(".ll-title")) edit(stage, step);
     return;
   }
   const screen = [event.clientX, event.clientY] as const;

@@ -33,7 +33,6 @@ export class GestureDriver {
   private readonly touches = new Map<number, Point>();
   private readonly wheel = new WheelReader();
   private panning = 0;
-  private space = false;
 
   constructor(
     private readonly stage: Stage,
@@ -50,8 +49,7 @@ export class GestureDriver {
     window.addEventListener("pointercancel", (event) => this.lost(event), { signal });
     container.addEventListener("wheel", (event) => this.wheeled(event), { signal, passive: false, capture: true });
     container.addEventListener("contextmenu", (event) => this.menu(event), { signal });
-    window.addEventListener("keydown", (event) => this.key(event, true), { signal, capture: true });
-    window.addEventListener("keyup", (event) => this.key(event, false), { signal, capture: true });
+    window.addEventListener("keydown", (event) => this.key(event), { signal, capture: true });
     window.addEventListener("blur", () => this.cancel(), { signal });
     return () => {
       this.cancel();
@@ -68,7 +66,7 @@ export class GestureDriver {
     }
     if (this.press || this.gesture) return;
     const from = this.pointer(event);
-    const pans = event.button === 1 || (event.button === 0 && this.space);
+    const pans = event.button === 1;
     const intent = pans
       ? { drag: () => pan(this.stage) }
       : event.button === 0
@@ -144,7 +142,7 @@ export class GestureDriver {
     this.panning = 0;
     this.press = null;
     this.gesture = null;
-    this.container.style.cursor = this.space ? "grab" : "";
+    this.container.style.cursor = "";
   }
 
   private pinch(event: PointerEvent): void {
@@ -192,15 +190,11 @@ export class GestureDriver {
     if (this.press && this.gesture) this.gesture.move(this.pointerAt(this.press.last.screen, this.press.last));
   }
 
-  private key(event: KeyboardEvent, pressed: boolean): void {
-    if (event.key === "Escape" && pressed && (this.press || this.gesture)) {
-      event.preventDefault();
-      event.stopPropagation();
-      this.cancel();
-    } else if (event.code === "Space" && !isField(event.target as Element)) {
-      this.space = pressed && this.container.contains(document.activeElement);
-      if (!this.gesture) this.container.style.cursor = this.space ? "grab" : "";
-    }
+  private key(event: KeyboardEvent): void {
+    if (event.key !== "Escape" || !(this.press || this.gesture)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.cancel();
   }
 
   /** While the pointer stays near the edge the camera goes on moving, and the gesture with it. */

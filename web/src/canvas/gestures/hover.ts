@@ -26,7 +26,7 @@ export function hover(stage: Stage, target: Element, pointer: Pointer): void {
   const cursors: Partial<Record<typeof hit.kind, string>> = { link: "pointer", bend: "move", node: "default" };
   const group = hit.kind === "group" ? (hit.part === "corner" ? "nwse-resize" : "move") : undefined;
   const cursor = group ?? cursors[hit.kind] ?? "";
-  if (container.style.cursor !== cursor && container.style.cursor !== "grab") container.style.cursor = cursor;
+  if (container.style.cursor !== cursor) container.style.cursor = cursor;
   settle(stage, hit.kind === "node" ? hit.node.id : null, link);
 }
 

@@ -4,7 +4,7 @@ import type { StepRun } from "../../app/stores";
 import type { Rect } from "../../core/types";
 import type { SceneNode } from "../scene_types";
 import { fitText } from "./groups";
-import { type Paints, safeColor, withAlpha } from "./palette";
+import { mixed, type Paints, safeColor, withAlpha } from "./palette";
 import { traceSocket } from "./shapes";
 
 export interface BoxLook {
@@ -21,8 +21,18 @@ export interface BoxLook {
 /** Titles are not drawn when they would be smaller than this on the screen. */
 const LEAST_TITLE = 6;
 
+/** Smaller than this a box is one filled rectangle: at a thousand of them each further call is felt. */
+const PLAIN = 0.2;
+
 export function paintBox(ctx: CanvasRenderingContext2D, node: SceneNode, rect: Rect, look: BoxLook): void {
   const { paints, zoom } = look;
+  if (zoom < PLAIN && !look.selected && !look.run && !look.dimmed && node.step.mode === "on" && node.shape.known) {
+    ctx.fillStyle = mixed(safeColor(node.step.color, node.color), paints.node, 0.45);
+    ctx.fillRect(rect.x, rect.y, rect.width, rect.height);
+    if (titleSize(rect, zoom) * zoom < LEAST_TITLE) return;
+    title(ctx, node, rect, titleSize(rect, zoom), rect.height, paints);
+    return;
+  }
   const radius = zoom < 0.15 ? 0 : 8;
   const tint = node.shape.known ? safeColor(node.step.color, node.color) : paints.unknown;
   const off = node.step.mode !== "on";
@@ -31,11 +41,12 @@ export function paintBox(ctx: CanvasRenderingContext2D, node: SceneNode, rect: R
   shape(ctx, rect, radius);
   ctx.fill();
   // The head's tint fills the whole box when it is too small to have parts.
-  const head = zoom < 0.2 ? rect.height : Math.min(look.head, rect.height);
-  ctx.fillStyle = withAlpha(tint, zoom < 0.2 ? 0.4 : 0.28);
+  const size = titleSize(rect, zoom);
+  const head = zoom < PLAIN ? rect.height : Math.min(Math.max(look.head, size * 1.6), rect.height);
+  ctx.fillStyle = withAlpha(tint, zoom < PLAIN ? 0.45 : 0.28);
   ctx.fillRect(rect.x, rect.y, rect.width, head);
   if (look.picture && rect.height > look.head + 40) picture(ctx, look.picture, rect, look.head);
-  title(ctx, node, rect, look);
+  if (size * zoom >= LEAST_TITLE) title(ctx, node, rect, size, head, paints);
   if (zoom >= 0.3) sockets(ctx, node, rect, look.zoom);
   state(ctx, rect, look, radius);
   ctx.globalAlpha = 1;
@@ -48,15 +59,26 @@ function shape(ctx: CanvasRenderingContext2D, rect: Rect, radius: number): void 
 }
 
 /** As large as is readable: grows against the zoom until the box is full. */
-function title(ctx: CanvasRenderingContext2D, node: SceneNode, rect: Rect, look: BoxLook): void {
-  const size = Math.min(Math.max(12.5, 10.5 / look.zoom), rect.height * 0.4, 44);
-  if (size * look.zoom < LEAST_TITLE) return;
-  ctx.font = `600 ${Math.round(size)}px ${look.paints.font}`;
-  ctx.fillStyle = look.paints.text;
+const titleSize = (rect: Rect, zoom: number): number =>
+  Math.round(Math.min(Math.max(12.5, 10.5 / zoom), rect.height * 0.4, 44));
+
+function title(
+  ctx: CanvasRenderingContext2D,
+  node: SceneNode,
+  rect: Rect,
+  size: number,
+  head: number,
+  paints: Paints,
+): void {
+  ctx.font = `600 ${size}px ${paints.font}`;
+  ctx.fillStyle = paints.text;
   ctx.textBaseline = "middle";
-  const text = fitText(ctx, node.title, rect.width - 20);
-  const y = rect.y + Math.max(look.head / 2, size * 0.85);
-  ctx.fillText(text, rect.x + 10, Math.min(y, rect.y + rect.height / 2 + size));
+  const inset = Math.max(10, size * 0.6);
+  ctx.fillText(
+    fitText(ctx, node.title, rect.width - 2 * inset, size),
+    rect.x + inset,
+    rect.y + Math.min(head, rect.height) / 2,
+  );
 }
 
 function sockets(ctx: CanvasRenderingContext2D, node: SceneNode, rect: Rect, zoom: number): void {

@@ -21,11 +21,11 @@ export function paintGroup(
   ctx.lineWidth = (chosen ? 2 : 1.25) / Math.min(1, zoom);
   ctx.strokeStyle = chosen ? paints.accent : withAlpha(color, 0.55);
   ctx.stroke();
-  const size = Math.max(14, Math.min(11 / zoom, rect.height * 0.5, 160));
+  const size = Math.round(Math.max(14, Math.min(11 / zoom, rect.height * 0.5, 160)));
   ctx.font = `600 ${size}px ${paints.font}`;
   ctx.fillStyle = paints.text;
   ctx.textBaseline = "middle";
-  const title = fitText(ctx, group.title, rect.width - 28);
+  const title = fitText(ctx, group.title, rect.width - 28, size);
   ctx.fillText(title, rect.x + 14, rect.y + Math.max(GROUP_HEAD, size * 1.5) / 2);
   if (rect.width > 60 && zoom > 0.3) corner(ctx, rect, withAlpha(color, 0.8));
 }
@@ -46,9 +46,9 @@ function corner(ctx: CanvasRenderingContext2D, rect: Rect, color: string): void 
 
 const fitted = new Map<string, string>();
 
-/** `text` as far as it fits into `width` at the font that is set; kept, as measuring is dear. */
-export function fitText(ctx: CanvasRenderingContext2D, text: string, width: number): string {
-  const key = `${ctx.font}\n${Math.round(width)}\n${text}`;
+/** `text` as far as it fits into `width` at the font that is set, whose size is told; kept, as measuring is dear. */
+export function fitText(ctx: CanvasRenderingContext2D, text: string, width: number, size: number): string {
+  const key = `${size} ${Math.round(width)} ${text}`;
   let made = fitted.get(key);
   if (made !== undefined) return made;
   made = text;

@@ -21,9 +21,9 @@ export function paintNote(
     ctx.strokeStyle = paints.accent;
     ctx.stroke();
   }
-  const size = Math.min(10.5 / zoom, rect.height * 0.4, 40);
+  const size = Math.round(Math.min(10.5 / zoom, rect.height * 0.4, 40));
   if (size * zoom < 6) return;
-  ctx.font = `500 ${Math.round(size)}px ${paints.font}`;
+  ctx.font = `500 ${size}px ${paints.font}`;
   ctx.fillStyle = paints.text;
   ctx.textBaseline = "top";
   const first =
@@ -31,5 +31,5 @@ export function paintNote(
       .replace(/[#*_`>]/g, "")
       .trim()
       .split("\n")[0] ?? "";
-  ctx.fillText(fitText(ctx, first, rect.width - 20), rect.x + 10, rect.y + 10);
+  ctx.fillText(fitText(ctx, first, rect.width - 20, size), rect.x + 10, rect.y + 10);
 }

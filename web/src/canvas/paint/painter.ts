@@ -48,10 +48,7 @@ export class Painter {
     const dpr = window.devicePixelRatio || 1;
     fit(canvas, size, dpr);
     counts.paints += 1;
-    ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
-    ctx.fillStyle = paints.canvas;
-    ctx.fillRect(0, 0, size.width, size.height);
-    paintGrid(ctx, camera, size, dpr, paints.grid);
+    paintGrid(ctx, camera, size, dpr, paints.canvas, paints.grid);
     ctx.setTransform(dpr * camera.zoom, 0, 0, dpr * camera.zoom, dpr * camera.x, dpr * camera.y);
 
     const seen = stage.seen(20);

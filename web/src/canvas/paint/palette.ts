@@ -63,19 +63,47 @@ export function safeColor(color: string, usual: string): string {
   return /^#[0-9a-f]{3,8}$/i.test(color) || /^[a-z]{3,20}$/i.test(color) ? color : usual;
 }
 
-const faded = new Map<string, string>();
+const faded = new Map<number, Map<string, string>>();
 
 /** A #rrggbb colour with an opacity from 0 to 1; other forms as they are. */
 export function withAlpha(color: string, alpha: number): string {
-  if (!/^#[0-9a-f]{6}$/i.test(color)) return color;
-  const key = `${color}${alpha}`;
-  let made = faded.get(key);
+  let made = faded.get(alpha);
   if (!made) {
+    made = new Map();
+    faded.set(alpha, made);
+  }
+  let known = made.get(color);
+  if (known === undefined) {
     const byte = Math.round(alpha * 255)
       .toString(16)
       .padStart(2, "0");
-    made = `${color}${byte}`;
-    faded.set(key, made);
+    known = /^#[0-9a-f]{6}$/i.test(color) ? `${color}${byte}` : color;
+    made.set(color, known);
+  }
+  return known;
+}
+
+const mixes = new Map<string, string>();
+
+/** So much of one #rrggbb colour over another; the first as it is if either has another form. */
+export function mixed(over: string, under: string, part: number): string {
+  const key = over + under + part;
+  let made = mixes.get(key);
+  if (made === undefined) {
+    const channels = (color: string) =>
+      /^#[0-9a-f]{6}$/i.test(color) ? [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16)) : null;
+    const [a, b] = [channels(over), channels(under)];
+    made =
+      a && b
+        ? `#${a
+            .map((one, at) =>
+              Math.round(one * part + b[at]! * (1 - part))
+                .toString(16)
+                .padStart(2, "0"),
+            )
+            .join("")}`
+        : over;
+    mixes.set(key, made);
   }
   return made;
 }
