@@ -96,7 +96,8 @@ export class ServerFeed {
 
   /** The models, and the names for every kind of file that some knob takes. */
   async refreshNames(): Promise<void> {
-    const { palette } = this.server.getState();
+    const { palette, workers } = this.server.getState();
+    if (!isUp(workers)) return; // it is asked again as soon as one is
     const kinds = new Set<string>();
     for (const node of palette.nodes.values()) for (const knob of node.knobs) if (knob.file) kinds.add(knob.file);
     const found = await Promise.all(
@@ -139,10 +140,9 @@ export class ServerFeed {
         this.later("queue", () => this.refreshQueue());
         break;
       case "workers": {
-        const ready = (workers: readonly WorkerMessage[]) => workers.some(({ state }) => state === "ready");
-        const were = ready(this.server.getState().workers);
+        const were = isUp(this.server.getState().workers);
         this.server.setState({ workers: message.workers });
-        if (!were && ready(message.workers)) this.later("names", () => this.refreshNames());
+        if (!were && isUp(message.workers)) this.later("names", () => this.refreshNames());
         break;
       }
       case "nodes-changed":
@@ -287,6 +287,10 @@ export class ServerFeed {
 function onlyRunning<T extends { state: string }>(steps: Readonly<Record<string, T>>): Record<string, T> {
   return Object.fromEntries(Object.entries(steps).filter(([, one]) => one.state === "running"));
 }
+
+/** Whether some worker can be asked. */
+const isUp = (workers: readonly WorkerMessage[]): boolean =>
+  workers.some(({ state }) => state === "ready" || state === "running");
 
 const seedsIn = (run: RunMessage): Record<string, number> => (run.meta.seeds ?? {}) as Record<string, number>;
 

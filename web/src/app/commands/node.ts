@@ -138,8 +138,8 @@ export const NODE: readonly Command[] = [
       }),
   },
   {
-    id: "node.enter",
-    group: "node",
+    id: "view.enter",
+    group: "view",
     label: "c.enter",
     keys: ["Alt+ArrowDown"],
     when: (at) => theSubgraph(at) !== null,

@@ -47,7 +47,7 @@ function forItems(menu: MenuRequest, { entry, can }: Commands): MenuPart[] {
     parts.push(...more);
   };
   add(...some("run.selected"));
-  add(...some("node.enter", "node.unpack", "node.subgraph", "node.group", "node.replace"));
+  add(...some("view.enter", "node.unpack", "node.subgraph", "node.group", "node.replace"));
   add(...some("node.mute", "node.bypass", "node.collapse", "node.detach"));
   add(...some("edit.copy", "edit.cut", "edit.duplicate", "view.fit-selected"));
   add(...some(...COLORS.map(([name]) => `node.${name}`)));

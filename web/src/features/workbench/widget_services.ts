@@ -2,6 +2,23 @@
 import type { Editor } from "../../app/editor";
 import type { WidgetServices } from "../../widgets";
 
+/** The names of a kind of file; while no worker is up, they are waited for. */
+function known(editor: Editor, kind: string, signal?: AbortSignal): Promise<readonly string[]> {
+  const there = editor.server.getState().names[kind];
+  if (there) return Promise.resolve(there);
+  return new Promise((resolve, reject) => {
+    const leave = editor.server.subscribe(({ names }) => {
+      if (!names[kind]) return;
+      leave();
+      resolve(names[kind]);
+    });
+    signal?.addEventListener("abort", () => {
+      leave();
+      reject(signal.reason);
+    });
+  });
+}
+
 export function widgetServices(editor: Editor): WidgetServices {
   const inputs = new Map<string, string>(); // names of pictures brought in → their ids
   const learn = async () => {
@@ -10,13 +27,7 @@ export function widgetServices(editor: Editor): WidgetServices {
   };
   void learn().catch(() => null);
   return {
-    names: async (kind) => {
-      const known = editor.server.getState().names[kind];
-      if (known?.length) return known;
-      const { names } = await editor.client.names(kind);
-      editor.server.setState((state) => ({ names: { ...state.names, [kind]: names } }));
-      return names;
-    },
+    names: (kind, signal) => known(editor, kind, signal),
     upload: async (file) => {
       const made = await editor.client.upload(file, file.name);
       inputs.set(made.name, made.id);
