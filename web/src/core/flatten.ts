@@ -6,9 +6,9 @@
  */
 
 import { notRunning, sourcePast, waysThrough } from "./bypass";
-import { SUBGRAPH } from "./document";
+import { own, SUBGRAPH, subgraphId } from "./document";
 import { asJoin, inputJoins, isJoinList, toInput } from "./shape";
-import type { Definition, Document, Input, Join, Json, Mode, Palette, Port, Problem, Step } from "./types";
+import type { Definition, Document, Input, Join, Json, Mode, Palette, Path, Port, Problem, Step } from "./types";
 import { grouped, quoted } from "./wording";
 
 export const MAX_STEPS = 10_000;
@@ -277,6 +277,32 @@ export function deliver(inputs: Map<string, Input>, fed: readonly Brought[]): vo
     const value = inputs.get(name) ?? null;
     inputs.set(name, woven(value === null ? [] : Array.isArray(value) ? value : [value as Json], brought));
   }
+}
+
+/**
+ * The steps that a step of the flat graph is or is inside of, from the outside in: "a/b/c" is `c` on some subgraph's
+ * board (`board` is its id, "" the document's own), inside `b`, inside `a`. `rest` is what is still further in.
+ */
+export function levels(document: Document, flatId: string): { board: string; step: string; rest: string }[] {
+  const found: { board: string; step: string; rest: string }[] = [];
+  let steps: Record<string, Step> | undefined = document.steps;
+  let board = "";
+  let rest = flatId;
+  while (steps && rest) {
+    const slash: number = Object.hasOwn(steps, rest) ? -1 : rest.indexOf("/");
+    const step: string = slash < 0 ? rest : rest.slice(0, slash);
+    rest = slash < 0 ? "" : rest.slice(slash + 1);
+    found.push({ board, step, rest });
+    board = subgraphId(own(steps, step)?.kind ?? "");
+    steps = board ? own(document.definitions, board)?.steps : undefined;
+  }
+  return found;
+}
+
+/** The step of a board that stands for a step of the flat graph: where its progress is shown; "" if none does. */
+export function shownOn(document: Document, path: Path, flatId: string): string {
+  const here = path.at(-1) ?? "";
+  return levels(document, flatId).find((one) => one.board === here)?.step ?? "";
 }
 
 /** "values#2" is the third place in the list of `values`. */

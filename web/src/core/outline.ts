@@ -49,7 +49,7 @@ export function outline(
   const board = boardAt(document, path);
   const readers = new Map<string, Link[]>();
   for (const link of linksOf(board)) {
-    const key = JSON.stringify([link.from.step, link.from.output]);
+    const key = `${link.from.step}\n${link.from.output}`;
     const known = readers.get(key);
     if (known) known.push(link);
     else readers.set(key, [link]);
@@ -82,7 +82,7 @@ export function outline(
       return item("value", one.name, words.value(name, said(knobValue(step, one))), []);
     });
     const outputs = shape.outputs.map((one) => {
-      const to = (readers.get(JSON.stringify([id, one.name])) ?? []).map((link) => link.step);
+      const to = (readers.get(`${id}\n${one.name}`) ?? []).map((link) => link.step);
       return item("output", one.name, words.to(spoken(one.name), [...new Set(to)].map(title).join(", ")), to);
     });
     let text = shape.known ? title(id) : words.unknown(title(id));

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { closeMatches } from "./close";
 import { readDocument } from "./document";
-import { flatten, graphOf } from "./flatten";
+import { flatten, graphOf, shownOn } from "./flatten";
 import { fixtures, palette } from "./testing/fixtures";
 import { problemsOn, validate } from "./validate";
 import { quoted, short, spelled } from "./wording";
@@ -30,6 +30,14 @@ test("problems inside a subgraph are shown on the step that uses it, and once on
   expect([...problemsOn(document, ["twice"], problems).keys()]).toEqual(["a", "b"]);
   const inside = problemsOn(document, ["twice", "soft"], problems);
   expect([...inside.values()].flat().map((one) => [one.step, one.place])).toEqual([["alone", "alone.image"]]);
+});
+
+test("a step of what runs is found on the boards that show it", () => {
+  const fixture = fixtures.find(([name]) => name === "subgraph-nested.json")![1];
+  const document = readDocument(fixture.document);
+  expect(["t/a/b1", "load", "gone/x"].map((id) => shownOn(document, [], id))).toEqual(["t", "load", "gone"]);
+  expect(["t/a/b1", "load"].map((id) => shownOn(document, ["twice"], id))).toEqual(["a", ""]);
+  expect(shownOn(document, ["twice", "soft"], "t/b/b1")).toBe("b1");
 });
 
 test("close names are those that difflib finds", () => {

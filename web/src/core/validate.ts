@@ -6,8 +6,8 @@
  */
 
 import { closeMatches } from "./close";
-import { own, subgraphId } from "./document";
-import { flatten, type Graph, type GraphStep, MAX_STEPS, running } from "./flatten";
+import { own } from "./document";
+import { flatten, type Graph, type GraphStep, levels, MAX_STEPS, running } from "./flatten";
 import { knobProblem } from "./knobs";
 import { asJoin, inputJoins, isJoinList } from "./shape";
 import type { Document, Input, Join, Json, KnobDef, NodeDef, Palette, Path, Problem, WireDef } from "./types";
@@ -325,18 +325,10 @@ export function problemsOn(document: Document, path: Path, problems: readonly Pr
   const here = path.at(-1) ?? "";
   const found = new Map<string, Problem[]>();
   for (const problem of problems) {
-    let board: { steps: Document["steps"] } | undefined = document;
-    let at = "";
-    let rest = problem.step;
-    while (board && rest) {
-      const whole = Object.hasOwn(board.steps, rest);
-      const cutAt: number = whole ? rest.length : rest.indexOf("/");
-      const id: string = cutAt < 0 ? rest : rest.slice(0, cutAt);
-      rest = cutAt < 0 ? "" : rest.slice(cutAt + 1);
-      if (at === here)
-        add(found, id, rest ? problem : { ...problem, step: id, place: problem.field ? `${id}.${problem.field}` : id });
-      at = subgraphId(own(board.steps, id)?.kind ?? "");
-      board = at ? own(document.definitions, at) : undefined;
+    for (const { board, step: id, rest } of levels(document, problem.step)) {
+      if (board !== here) continue;
+      const own = { ...problem, step: id, place: problem.field ? `${id}.${problem.field}` : id };
+      add(found, id, rest ? problem : own);
     }
   }
   return found;

@@ -5,6 +5,7 @@ import { boardAt } from "../document";
 import { nodeRect } from "../geometry";
 import type { Command } from "../history";
 import type { Palette, Path, Point, Rect } from "../types";
+import { plain } from "./board";
 import { frameAround, groupContent } from "./groups";
 import { moveItems } from "./steps";
 
@@ -30,7 +31,8 @@ function rects(
   ids: readonly string[],
   palette: Palette,
 ): Map<string, Rect> {
-  return new Map(ids.map((id) => [id, nodeRect(draft, path, id, palette)]));
+  const now = plain(draft);
+  return new Map(ids.map((id) => [id, nodeRect(now, path, id, palette)]));
 }
 
 /** Take over what `layoutBoxes` found. Bends of wires whose steps were moved go; frames follow what lay in them. */
@@ -40,13 +42,14 @@ export const arrange = (path: Path, to: Record<string, Point>, palette: Palette)
   change: (draft) => {
     const board = boardAt(draft, path);
     const there = Object.fromEntries(Object.entries(to).filter(([id]) => Object.hasOwn(board.steps, id)));
-    const members = Object.keys(board.groups).map((id) => [id, groupContent(draft, path, id, palette)] as const);
+    const now = plain(draft);
+    const members = Object.keys(board.groups).map((id) => [id, groupContent(now, path, id, palette)] as const);
     moveItems(path, { steps: there }).change(draft);
     for (const id of Object.keys(there))
       if (Object.keys(board.steps[id]!.reroutes).length) board.steps[id]!.reroutes = {};
     for (const [id, content] of members) {
       if (!content.steps.length || !content.steps.every((one) => Object.hasOwn(there, one))) continue;
-      const frame = frameAround(draft, path, { steps: content.steps, groups: [], notes: [] }, palette);
+      const frame = frameAround(plain(draft), path, { steps: content.steps, groups: [], notes: [] }, palette);
       if (frame) board.groups[id]!.rect = frame;
     }
   },

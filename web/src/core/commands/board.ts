@@ -1,8 +1,9 @@
 /** What commands share: finding things on a draft, cutting wires, keeping what names a step right. */
 
+import { current, type Draft, isDraft } from "immer";
 import { boardAt, definitionAt, own } from "../document";
 import type { Command } from "../history";
-import { asJoin } from "../shape";
+import { asJoin, linksOf } from "../shape";
 import type { Board, Document, Input, Json, Path, Point, Step } from "../types";
 
 export type { Command };
@@ -17,6 +18,25 @@ export function stepOn(board: Board, id: string): Step {
   const step = own(board.steps, id);
   if (!step) throw new Error(`there is no step ${JSON.stringify(id)}`);
   return step;
+}
+
+/** What a draft is at this moment, to look at a lot of it: reading through drafts makes one of everything that is read. */
+export function plain<T>(value: T): T {
+  return isDraft(value) ? (current(value as Draft<T> & object) as T) : value;
+}
+
+/** Replace the joins to some steps in all that are joined to them, but for those in `except`. */
+export function leadReaders(
+  board: Board,
+  sources: ReadonlySet<string>,
+  change: Parameters<typeof mapJoins>[1],
+  except: ReadonlySet<string> = new Set(),
+): void {
+  const readers = new Set<string>();
+  for (const { from, step } of linksOf({ steps: plain(board.steps) })) {
+    if (sources.has(from.step) && !except.has(step)) readers.add(step);
+  }
+  for (const id of readers) mapStepJoins(board.steps[id]!, change);
 }
 
 /** An input's value with its joins replaced: null cuts one. undefined when nothing is left of it. */

@@ -24,7 +24,7 @@ import {
 import { around, nodeRect } from "../geometry";
 import { linksOf } from "../shape";
 import type { Board, Definition, Document, Group, Json, Note, Palette, Path, Point, Selection, Step } from "../types";
-import { type Command, mapStepJoins, onBoard } from "./board";
+import { type Command, mapStepJoins, onBoard, plain } from "./board";
 import { isInside } from "./nesting";
 
 const FORMAT = "latentloom-clipboard";
@@ -122,14 +122,14 @@ export function duplicate(
   outer = false,
 ): Command<Selection> {
   return onBoard("duplicate", path, (board, draft) => {
-    const copied = parse(copy(draft, path, selection, palette));
+    const copied = parse(copy(plain(draft), path, selection, palette));
     return put(board, copied!, by, outer);
   });
 }
 
 function put(board: Board, copied: Copied, by: Point, outer: boolean): Selection {
   const ids = new Map<string, string>();
-  const taken: Record<string, unknown> = { ...board.steps };
+  const taken: Record<string, unknown> = { ...plain(board.steps) };
   for (const id of Object.keys(copied.steps)) {
     const made = freshId(taken, id.replaceAll("/", "_"));
     taken[made] = true;

@@ -8,7 +8,7 @@
 import { boardAt, freshId } from "../document";
 import { around, center, contains, GROUP_HEADER, GROUP_PADDING, groupRect, holds, nodeRect } from "../geometry";
 import type { Board, Document, Group, Palette, Path, Point, Rect, Selection } from "../types";
-import { type Command, onBoard } from "./board";
+import { type Command, onBoard, plain } from "./board";
 import { removeSteps } from "./steps";
 
 const NOTE_SIZE = { width: 240, height: 120 };
@@ -72,7 +72,7 @@ export function groupSelection(path: Path, selection: Selection, palette: Palett
     label: "add-group",
     path,
     change: (draft) => {
-      const rect = frameAround(draft, path, selection, palette);
+      const rect = frameAround(plain(draft), path, selection, palette);
       return rect ? addGroup(path, rect, title).change(draft) : "";
     },
   };
@@ -95,7 +95,8 @@ export function frameAround(document: Document, path: Path, selection: Selection
 /** Make a frame as large as what lies in it. */
 export const fitGroup = (path: Path, id: string, palette: Palette): Command =>
   onBoard("resize", path, (board, draft) => {
-    const rect = frameAround(draft, path, groupContent(draft, path, id, palette), palette);
+    const now = plain(draft);
+    const rect = frameAround(now, path, groupContent(now, path, id, palette), palette);
     if (rect) groupOn(board, id).rect = rect;
   });
 
@@ -103,7 +104,7 @@ export const fitGroup = (path: Path, id: string, palette: Palette): Command =>
 export function moveGroup(path: Path, id: string, by: Point, palette: Palette, withContent = true): Command {
   return onBoard("move", path, (board, draft) => {
     const group = groupOn(board, id);
-    const content = withContent ? groupContent(draft, path, id, palette) : { steps: [], groups: [], notes: [] };
+    const content = withContent ? groupContent(plain(draft), path, id, palette) : { steps: [], groups: [], notes: [] };
     const shift = (rect: Rect): Rect => ({ ...rect, x: rect.x + by[0], y: rect.y + by[1] });
     for (const one of content.steps) {
       const step = board.steps[one]!;
@@ -144,7 +145,7 @@ export const removeGroup = (path: Path, id: string): Command =>
 /** Remove all that is selected. What a collapsed group hides goes with it. */
 export function removeItems(path: Path, selection: Selection, palette: Palette, reconnect = false): Command {
   return onBoard("remove", path, (board, draft) => {
-    const hidden = hiddenItems(draft, path, palette);
+    const hidden = hiddenItems(plain(draft), path, palette);
     const within = (what: "steps" | "groups" | "notes"): string[] =>
       [...hidden[what]].filter(([, group]) => selection.groups.includes(group)).map(([id]) => id);
     removeSteps(path, [...selection.steps, ...within("steps")], palette, reconnect).change(draft);

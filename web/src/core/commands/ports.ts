@@ -1,10 +1,10 @@
 /** Commands on the ports of a subgraph. Renaming one renames it in every step that uses it, on every board. */
 
-import { definitionAt, subgraphId } from "../document";
-import { inputJoins } from "../shape";
+import { boardAt, definitionAt, subgraphId } from "../document";
+import { linksOf } from "../shape";
 import type { Definition, Document, Palette, Port } from "../types";
 import { inputType, outputType } from "../typing";
-import { type Command, mapStepJoins } from "./board";
+import { type Command, mapStepJoins, plain } from "./board";
 import { boards } from "./nesting";
 import { freshPort } from "./subgraphs";
 
@@ -107,13 +107,18 @@ function eachUse(
   id: string,
   change: (step: AnyStep, users: { id: string; readers: AnyStep[]; outer: Definition | null }) => void,
 ): void {
-  for (const { path, board } of boards(draft)) {
-    for (const [at, step] of Object.entries(board.steps)) {
-      if (subgraphId(step.kind) !== id) continue;
-      const readers = Object.values(board.steps).filter((one) =>
-        Object.values(one.inputs).some((value) => inputJoins(value).some((join) => join.step === at)),
-      );
-      change(step, { id: at, readers, outer: definitionAt(draft, path) });
+  for (const { path, board: now } of boards(plain(draft))) {
+    const uses = Object.keys(now.steps).filter((at) => subgraphId(now.steps[at]!.kind) === id);
+    if (!uses.length) continue;
+    const board = boardAt(draft, path);
+    const links = linksOf(now);
+    for (const at of uses) {
+      const readers = new Set(links.filter((link) => link.from.step === at).map((link) => link.step));
+      change(board.steps[at]!, {
+        id: at,
+        readers: [...readers].map((one) => board.steps[one]!),
+        outer: definitionAt(draft, path),
+      });
     }
   }
 }

@@ -5,7 +5,7 @@ import { refusal } from "../knobs";
 import { asJoin, inputJoins, kindShape, linksFrom, shapeOf } from "../shape";
 import type { Document, Input, Json, Palette, Path, Shape, Step } from "../types";
 import { fits, knobWireType, outputType } from "../typing";
-import { type Command, mapStepJoins, onBoard, stepOn } from "./board";
+import { type Command, leadReaders, onBoard, plain, stepOn } from "./board";
 import { freshStep } from "./steps";
 
 export interface ReplacePlan {
@@ -129,7 +129,7 @@ function planOutputs(
 /** Replace a step's kind, keeping its id, place, looks, and what the plan keeps. */
 export function replaceKind(path: Path, id: string, kind: string, palette: Palette): Command {
   return onBoard("replace", path, (board, draft) => {
-    const plan = replacePlan(draft, path, id, kind, palette);
+    const plan = replacePlan(plain(draft), path, id, kind, palette);
     if (!plan) throw new Error(`nobody knows the kind ${JSON.stringify(kind)}`);
     const step = stepOn(board, id);
     const shape = kindShape(draft, kind, palette)!;
@@ -151,12 +151,10 @@ export function replaceKind(path: Path, id: string, kind: string, palette: Palet
     }
     const exposed = step.exposed.flatMap((name) => plan.inputs[name] ?? []);
     Object.assign(step, { kind, version: fresh.version, inputs, reroutes, after, exposed, size: null });
-    for (const one of Object.values(board.steps)) {
-      mapStepJoins(one, (from, output) => {
-        if (from !== id) return { step: from, output };
-        const to = plan.outputs[output];
-        return to === undefined ? null : { step: id, output: to };
-      });
-    }
+    leadReaders(board, new Set([id]), (from, output) => {
+      if (from !== id) return { step: from, output };
+      const to = plan.outputs[output];
+      return to === undefined ? null : { step: id, output: to };
+    });
   });
 }

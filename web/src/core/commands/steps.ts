@@ -4,7 +4,7 @@ import { bypassSource } from "../bypass";
 import { freshId, newStep } from "../document";
 import { inputJoins, kindShape, shapeOf } from "../shape";
 import type { Document, Input, Join, Json, Mode, Palette, Path, Point, Step } from "../types";
-import { type Command, forgetSteps, mapStepJoins, onBoard, setOrDelete, stepOn } from "./board";
+import { type Command, forgetSteps, leadReaders, onBoard, plain, setOrDelete, stepOn } from "./board";
 
 export interface NewStep {
   kind: string;
@@ -56,13 +56,10 @@ export function slug(title: string): string {
 export function removeSteps(path: Path, ids: readonly string[], palette: Palette, reconnect = false): Command {
   return onBoard("remove", path, (board, draft) => {
     const gone = new Set(ids);
+    const now = reconnect ? plain(draft) : draft;
     const past = (step: string, output: string): Join | null =>
-      gone.has(step)
-        ? reconnect
-          ? bypassSource(draft, path, { step, output }, gone, palette)
-          : null
-        : { step, output };
-    for (const [id, step] of Object.entries(board.steps)) if (!gone.has(id)) mapStepJoins(step, past);
+      gone.has(step) ? (reconnect ? bypassSource(now, path, { step, output }, gone, palette) : null) : { step, output };
+    leadReaders(board, gone, past, gone);
     for (const id of gone) delete board.steps[id];
     forgetSteps(draft, path, gone);
   });

@@ -19,7 +19,7 @@ import type {
   Step,
 } from "../types";
 import { inputType, outputType } from "../typing";
-import { type Command, mapStepJoins, moved, onBoard, stepOn } from "./board";
+import { type Command, leadReaders, mapStepJoins, moved, onBoard, plain, stepOn } from "./board";
 import { usesOf } from "./nesting";
 import { slug } from "./steps";
 
@@ -32,12 +32,13 @@ export function makeSubgraph(
 ): Command<{ definition: string; step: string }> {
   return onBoard("make-subgraph", path, (board, draft) => {
     const ids = selection.steps.filter((id) => Object.hasOwn(board.steps, id));
-    const rect = around(ids.map((id) => nodeRect(draft, path, id, palette)));
+    const now = plain(draft);
+    const rect = around(ids.map((id) => nodeRect(now, path, id, palette)));
     if (!rect) throw new Error("no step is selected");
     const id = freshId(draft.definitions, slug(title) || "subgraph");
     const made: Definition = { id, title, inputs: [], outputs: [], steps: {}, groups: {}, notes: {}, extra: {} };
     const step = freshId(board.steps, id);
-    const work: Making = { draft, path, board, inside: new Set(ids), made, step, palette, fed: {} };
+    const work: Making = { draft, now, path, board, inside: new Set(ids), made, step, palette, fed: {} };
     for (const one of ids) portsInto(work, one);
     portsOut(work);
     outerPorts(work);
@@ -65,6 +66,8 @@ export function makeSubgraph(
 
 interface Making {
   draft: Document;
+  /** The document before. */
+  now: Document;
   path: Path;
   board: Board;
   inside: Set<string>;
@@ -112,8 +115,8 @@ function takenPlaces(work: Making, id: string, input: string): Set<number> {
 }
 
 function bring(work: Making, from: Join, id: string, input: string, end: string): void {
-  const wanted = inputType(work.draft, work.path, { step: id, input }, work.palette) ?? "ANY";
-  const given = outputType(work.draft, work.path, from, work.palette) ?? "ANY";
+  const wanted = inputType(work.now, work.path, { step: id, input }, work.palette) ?? "ANY";
+  const given = outputType(work.now, work.path, from, work.palette) ?? "ANY";
   const known = work.made.inputs.find((port) => {
     const join = asJoin(work.fed[port.name]);
     return join?.step === from.step && join.output === from.output;
@@ -130,19 +133,15 @@ function bring(work: Making, from: Join, id: string, input: string, end: string)
 
 /** Let steps outside take from ports what they took from the steps inside. */
 function portsOut(work: Making): void {
-  for (const [id, step] of Object.entries(work.board.steps)) {
-    if (work.inside.has(id)) continue;
-    mapStepJoins(step, (from, output) => {
-      if (!work.inside.has(from)) return { step: from, output };
-      return { step: work.step, output: outPort(work, from, output) };
-    });
-  }
+  const lead = (from: string, output: string): Join =>
+    work.inside.has(from) ? { step: work.step, output: outPort(work, from, output) } : { step: from, output };
+  leadReaders(work.board, work.inside, lead, work.inside);
 }
 
 function outPort(work: Making, step: string, output: string): string {
   const known = work.made.outputs.find(({ inner: [end] }) => end?.[0] === step && end[1] === output);
   if (known) return known.name;
-  const type = outputType(work.draft, work.path, { step, output }, work.palette) ?? "ANY";
+  const type = outputType(work.now, work.path, { step, output }, work.palette) ?? "ANY";
   const name = freshPort(work.made.outputs, output);
   work.made.outputs.push({ name, type, inner: [[step, output]] });
   return name;
@@ -174,9 +173,10 @@ export function freshPort(ports: readonly Port[], name: string): string {
 export function unpack(path: Path, id: string, palette: Palette): Command<Selection> {
   return onBoard("unpack", path, (board, draft) => {
     const user = stepOn(board, id);
-    const inside = own(draft.definitions, subgraphId(user.kind));
+    const now = plain(draft);
+    const inside = own(now.definitions, subgraphId(user.kind));
     if (!inside) throw new Error(`${id} is no subgraph that is there`);
-    const taken: Record<string, unknown> = { ...board.steps };
+    const taken: Record<string, unknown> = { ...plain(board.steps) };
     delete taken[id];
     const ids = new Map<string, string>();
     for (const one of Object.keys(inside.steps)) {
@@ -185,15 +185,13 @@ export function unpack(path: Path, id: string, palette: Palette): Command<Select
       ids.set(one, fresh);
     }
     const outputs = new Map(inside.outputs.map((port) => [port.name, port.inner[0]] as const));
-    for (const step of Object.values(board.steps)) {
-      mapStepJoins(step, (from, output) => {
-        if (from !== id) return { step: from, output };
-        const end = outputs.get(output);
-        const to = end && ids.get(end[0]);
-        return to === undefined ? null : { step: to, output: end![1] };
-      });
-    }
-    const by = offset(draft, inside, user, palette);
+    leadReaders(board, new Set([id]), (from, output) => {
+      if (from !== id) return { step: from, output };
+      const end = outputs.get(output);
+      const to = end && ids.get(end[0]);
+      return to === undefined ? null : { step: to, output: end![1] };
+    });
+    const by = offset(now, inside, user, palette);
     const copies = JSON.parse(JSON.stringify(inside.steps)) as Record<string, Step>;
     for (const [one, step] of Object.entries(copies)) {
       mapStepJoins(step, (from, output) => ({ step: ids.get(from) ?? from, output }));
