@@ -1,6 +1,6 @@
 /** What commands share: finding things on a draft, cutting wires, keeping what names a step right. */
 
-import { current, type Draft, isDraft } from "immer";
+import { current, isDraft } from "immer";
 import { boardAt, definitionAt, own } from "../document";
 import type { Command } from "../history";
 import { asJoin, linksOf } from "../shape";
@@ -22,7 +22,7 @@ export function stepOn(board: Board, id: string): Step {
 
 /** What a draft is at this moment, to look at a lot of it: reading through drafts makes one of everything that is read. */
 export function plain<T>(value: T): T {
-  return isDraft(value) ? (current(value as Draft<T> & object) as T) : value;
+  return isDraft(value) ? (current(value as never) as T) : value;
 }
 
 /** Replace the joins to some steps in all that are joined to them, but for those in `except`. */
