@@ -1,8 +1,10 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { isObject, Refused, readDocument, unplacedSteps, writeDocument } from "./document";
 import { fixtures } from "./testing/fixtures";
 import type { Json } from "./types";
+
+vi.setConfig({ testTimeout: 120_000 }); // on a busy machine
 
 const names = fc.constantFrom(
   "title",

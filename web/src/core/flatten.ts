@@ -41,9 +41,10 @@ export interface Flat {
 /** What a port brings to an input inside, and the place it has in a list there. */
 export type Brought = { input: string; at: number | null; value: Json };
 
-/** What is submitted for a run. */
-export function graphOf(document: Document, palette: Palette): Graph {
-  return running(document, flatten(document, palette), palette);
+/** What is submitted for a run; `wanted` may name subgraphs, which stand for what they give. */
+export function graphOf(document: Document, palette: Palette, wanted: readonly string[] = document.targets): Graph {
+  const { steps, targets } = running(document, flatten(document, palette, wanted), palette);
+  return { steps: mapValues(steps, ({ kind, inputs }) => ({ kind, inputs })), targets };
 }
 
 /** A flat document without what is muted and with wires led past what is bypassed. */
@@ -88,14 +89,14 @@ function led(inputs: Record<string, Input>, past: (join: Join) => Join | null): 
 }
 
 /** Put what is inside in place of each subgraph that is on. */
-export function flatten(document: Document, palette: Palette): Flat {
+export function flatten(document: Document, palette: Palette, wanted: readonly string[] = document.targets): Flat {
   if (!Object.keys(document.steps).some((id) => document.steps[id]!.kind.startsWith(SUBGRAPH))) {
-    return { steps: document.steps, targets: [...new Set(document.targets)], problems: [], stops: [] };
+    return { steps: document.steps, targets: [...new Set(wanted)], problems: [], stops: [] };
   }
   const work = new Flattening(document.definitions);
   work.open(document.steps);
   work.lead();
-  const targets = new Set([...new Set(document.targets)].flatMap((id) => work.wanted(id, palette)));
+  const targets = new Set([...new Set(wanted)].flatMap((id) => work.wanted(id, palette)));
   return { steps: Object.fromEntries(work.leaves), targets: [...targets], problems: work.problems, stops: work.stops };
 }
 

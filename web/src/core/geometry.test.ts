@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { addStep, connect, exposeKnob, resizeStep, setAdvanced, setCollapsed, setMode } from "./commands";
 import { emptyDocument, readDocument } from "./document";
 import {
@@ -24,6 +24,8 @@ import { SpatialIndex } from "./spatial";
 import { anyDocument } from "./testing/arbitrary";
 import { palette } from "./testing/fixtures";
 import type { Point, Rect } from "./types";
+
+vi.setConfig({ testTimeout: 120_000 }); // on a busy machine
 
 test("every socket lies on its node's edge and every row within it, one below the other", () => {
   fc.assert(

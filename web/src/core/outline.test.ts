@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type Alignment, aligned, distributed, layoutRequest } from "./align";
 import { arrange } from "./commands";
 import { readDocument } from "./document";
@@ -11,6 +11,8 @@ import { linksOf } from "./shape";
 import { anyDocument } from "./testing/arbitrary";
 import { palette } from "./testing/fixtures";
 import type { Rect } from "./types";
+
+vi.setConfig({ testTimeout: 120_000 }); // on a busy machine
 
 const join = (step: string, output: string) => ({ join: [step, output] });
 const document = readDocument({

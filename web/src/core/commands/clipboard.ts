@@ -25,7 +25,7 @@ import { around, nodeRect } from "../geometry";
 import { linksOf } from "../shape";
 import type { Board, Definition, Document, Group, Json, Note, Palette, Path, Point, Selection, Step } from "../types";
 import { type Command, mapStepJoins, onBoard, plain } from "./board";
-import { isInside } from "./nesting";
+import { refuseInside } from "./nesting";
 
 const FORMAT = "latentloom-clipboard";
 
@@ -105,9 +105,7 @@ export function paste(path: Path, text: string, options: PasteOptions = {}): Com
     if (!copied) throw refused("not-copied", "this text was not copied here.", "Copy some nodes first.");
     const renamed = bringDefinitions(draft, copied.definitions);
     for (const step of Object.values(copied.steps)) renameKind(step, renamed);
-    if (Object.values(copied.steps).some((step) => isInside(draft, path, step.kind))) {
-      throw refused("subgraph-cycle", "the subgraph would contain itself.", "Paste it somewhere else.");
-    }
+    for (const step of Object.values(copied.steps)) refuseInside(draft, path, step.kind);
     const by: Point = options.at ? [options.at[0] - copied.origin[0], options.at[1] - copied.origin[1]] : [0, 0];
     return put(board, copied, by, options.outer ?? false);
   });

@@ -1,6 +1,6 @@
 /** Which subgraph is inside which. */
 
-import { own, subgraphId } from "../document";
+import { own, Refused, subgraphId } from "../document";
 import type { Board, Document, Path } from "../types";
 
 /** Whether a step of this kind on this board would be inside itself. */
@@ -20,6 +20,13 @@ export function isInside(document: Document, path: Path, kind: string): boolean 
     }
   }
   return false;
+}
+
+/** Throws Refused when a step of this kind on this board would be inside itself. */
+export function refuseInside(document: Document, path: Path, kind: string): void {
+  if (!isInside(document, path, kind)) return;
+  const [what, fix] = ["the subgraph would contain itself.", "Put it somewhere else."];
+  throw new Refused([{ code: "subgraph-cycle", place: kind, what, fix, step: "", field: "" }]);
 }
 
 /** Every board of a document: its own, and the inside of each subgraph. */

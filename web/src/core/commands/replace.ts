@@ -6,6 +6,7 @@ import { asJoin, inputJoins, kindShape, linksFrom, shapeOf } from "../shape";
 import type { Document, Input, Json, Palette, Path, Shape, Step } from "../types";
 import { fits, knobWireType, outputType } from "../typing";
 import { type Command, leadReaders, onBoard, plain, stepOn } from "./board";
+import { refuseInside } from "./nesting";
 import { freshStep } from "./steps";
 
 export interface ReplacePlan {
@@ -131,6 +132,7 @@ export function replaceKind(path: Path, id: string, kind: string, palette: Palet
   return onBoard("replace", path, (board, draft) => {
     const plan = replacePlan(plain(draft), path, id, kind, palette);
     if (!plan) throw new Error(`nobody knows the kind ${JSON.stringify(kind)}`);
+    refuseInside(draft, path, kind);
     const step = stepOn(board, id);
     const shape = kindShape(draft, kind, palette)!;
     const fresh = freshStep(draft, { kind, position: step.position }, palette);

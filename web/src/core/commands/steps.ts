@@ -5,6 +5,7 @@ import { freshId, newStep } from "../document";
 import { inputJoins, kindShape, shapeOf } from "../shape";
 import type { Document, Input, Join, Json, Mode, Palette, Path, Point, Step } from "../types";
 import { type Command, forgetSteps, leadReaders, onBoard, plain, setOrDelete, stepOn } from "./board";
+import { refuseInside } from "./nesting";
 
 export interface NewStep {
   kind: string;
@@ -14,9 +15,10 @@ export interface NewStep {
   id?: string;
 }
 
-/** Add a step with the usual values of its knobs written down; gives its id. */
+/** Add a step with the usual values of its knobs written down; gives its id. A subgraph is refused inside itself. */
 export function addStep(path: Path, made: NewStep, palette: Palette): Command<string> {
   return onBoard("add-step", path, (board, draft) => {
+    refuseInside(draft, path, made.kind);
     const id = made.id ?? freshId(board.steps, idFor(draft, made.kind, palette));
     board.steps[id] = freshStep(draft, made, palette);
     return id;

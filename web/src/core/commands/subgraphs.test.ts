@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { emptyDocument, own, subgraphId } from "../document";
+import { emptyDocument, own, Refused, subgraphId } from "../document";
 import { graphOf } from "../flatten";
 import { DocumentStore } from "../history";
 import { inputJoins, kindShape, linksOf, toInput } from "../shape";
@@ -21,6 +21,7 @@ import {
   removePort,
   removeSubgraph,
   renamePort,
+  replaceKind,
   setValue,
   unpack,
   usesOf,
@@ -230,6 +231,8 @@ test("a subgraph cannot be put into itself, nor removed while it is used", () =>
     false,
   ]);
   expect(() => store.run(removeSubgraph("inner"))).toThrow();
+  expect(() => store.run(addStep(["inner"], { kind: "subgraph/outer", position: [0, 0] }, palette))).toThrow(Refused);
+  expect(() => store.run(replaceKind(["outer"], "inner", "subgraph/outer", palette))).toThrow(Refused);
   store.run(unpack([], "outer", palette));
   store.run(removeSubgraph("outer"));
   expect(Object.keys(store.getState().definitions)).toEqual(["inner"]);
