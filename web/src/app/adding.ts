@@ -1,9 +1,13 @@
 /** Adds nodes: where one looks, joined to the wire they were asked for, or in the place of others. */
 import { addStep, connect, replaceKind } from "../core/commands";
-import type { Point } from "../core/types";
+import { boardAt } from "../core/document";
+import { HEADER, NODE_WIDTH, nodeRect } from "../core/geometry";
+import type { Palette, Point } from "../core/types";
 import type { Editor } from "./editor";
 import type { OpenDocument } from "./open_document";
 import type { PaletteRequest } from "./stores";
+
+const GAP = 64;
 
 /** Count that a kind was used: it comes earlier in the search. */
 function used(editor: Editor, kind: string): void {
@@ -38,8 +42,7 @@ export function answer(
   }
   const { from } = request;
   const gesture = `add ${performance.now()}`;
-  const [x, y] = request.at;
-  const position: Point = [Math.round(x - (from?.side === "input" ? 264 : 0)), Math.round(y - 16)];
+  const position = request.screen ? placeAt(request) : (beside(open, palette) ?? placeAt(request));
   const id = open.document.run(addStep(path, { kind, position }, palette), gesture);
   used(editor, kind);
   if (from && socket) {
@@ -50,5 +53,22 @@ export function answer(
     open.document.run(wire, gesture);
   }
   open.view.setState({ selection: new Set([id]) });
-  requestAnimationFrame(() => open.view.getState().canvas?.focusStep(id));
+  // By mouse it is where the pointer is; by keyboard it is brought into view, and has the keyboard.
+  if (!request.screen) requestAnimationFrame(() => open.view.getState().canvas?.focusStep(id));
+}
+
+/** With the end that is to be joined at the place that was asked for. */
+function placeAt({ at: [x, y], from }: PaletteRequest): Point {
+  return [Math.round(x - (from?.side === "input" ? NODE_WIDTH : 0)), Math.round(y - HEADER / 2)];
+}
+
+/** To the right of what is selected, so that nodes added one after another do not lie on each other. */
+function beside(open: OpenDocument, palette: Palette): Point | null {
+  const { path, selection } = open.view.getState();
+  const document = open.document.getState();
+  const { steps } = boardAt(document, path);
+  const last = [...selection].filter((id) => Object.hasOwn(steps, id)).at(-1);
+  if (last === undefined) return null;
+  const rect = nodeRect(document, path, last, palette);
+  return [rect.x + rect.width + GAP, rect.y];
 }
