@@ -7,7 +7,7 @@ import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { build } from "vite";
-import { heap, launch } from "./run.mjs";
+import { dist, heap, launch } from "./run.mjs";
 import { frames, quantile, traced } from "./trace.mjs";
 
 const address = process.argv[2] ?? "http://127.0.0.1:5288/";
@@ -17,11 +17,40 @@ const FRAMES = 40;
 /** kind, place, size, inputs as [socket, feeding node, its output], widget values, outputs */
 const CHAIN = [
   ["CheckpointLoaderSimple", [0, 0], [270, 100], [], ["flux1"], ["MODEL", "CLIP", "VAE"]],
-  ["CLIPTextEncode", [340, 0], [270, 160], [["clip", "CLIP", 0, 1]], ["a red circle on a yellow ground"], ["CONDITIONING"]],
+  [
+    "CLIPTextEncode",
+    [340, 0],
+    [270, 160],
+    [["clip", "CLIP", 0, 1]],
+    ["a red circle on a yellow ground"],
+    ["CONDITIONING"],
+  ],
   ["CLIPTextEncode", [340, 220], [270, 160], [["clip", "CLIP", 0, 1]], [""], ["CONDITIONING"]],
   ["EmptyLatentImage", [340, 440], [270, 110], [], [512, 512, 1], ["LATENT"]],
-  ["KSampler", [680, 0], [270, 260], [["model", "MODEL", 0, 0], ["positive", "CONDITIONING", 1, 0], ["negative", "CONDITIONING", 2, 0], ["latent_image", "LATENT", 3, 0]], [0, "fixed", 20, 8, "euler", "simple", 1], ["LATENT"]],
-  ["VAEDecode", [1020, 0], [200, 50], [["samples", "LATENT", 4, 0], ["vae", "VAE", 0, 2]], [], ["IMAGE"]],
+  [
+    "KSampler",
+    [680, 0],
+    [270, 260],
+    [
+      ["model", "MODEL", 0, 0],
+      ["positive", "CONDITIONING", 1, 0],
+      ["negative", "CONDITIONING", 2, 0],
+      ["latent_image", "LATENT", 3, 0],
+    ],
+    [0, "fixed", 20, 8, "euler", "simple", 1],
+    ["LATENT"],
+  ],
+  [
+    "VAEDecode",
+    [1020, 0],
+    [200, 50],
+    [
+      ["samples", "LATENT", 4, 0],
+      ["vae", "VAE", 0, 2],
+    ],
+    [],
+    ["IMAGE"],
+  ],
   ["SaveImage", [1360, 0], [270, 270], [["images", "IMAGE", 5, 0]], ["ComfyUI"], []],
 ];
 const [WIDE, HIGH] = [1720, 680];
@@ -55,7 +84,16 @@ function workflow(count) {
       });
     }
   }
-  return { last_node_id: nodes.length, last_link_id: links.length, nodes, links, groups: [], config: {}, extra: {}, version: 0.4 };
+  return {
+    last_node_id: nodes.length,
+    last_link_id: links.length,
+    nodes,
+    links,
+    groups: [],
+    config: {},
+    extra: {},
+    version: 0.4,
+  };
 }
 
 /** The driver as one script that any page can be given. */
@@ -77,7 +115,8 @@ const look = ([zoom, kind]) => {
   const first = [...nodes].sort((a, b) => away(a) - away(b))[0];
   const element = canvas.canvas;
   const box = element.getBoundingClientRect();
-  const span = (axis) => Math.max(...nodes.map((one) => one.pos[axis] + one.size[axis])) - Math.min(...nodes.map((one) => one.pos[axis]));
+  const span = (axis) =>
+    Math.max(...nodes.map((one) => one.pos[axis] + one.size[axis])) - Math.min(...nodes.map((one) => one.pos[axis]));
   const scale = zoom ?? Math.min((box.width - 96) / span(0), (box.height - 96) / span(1));
   const center = zoom === null ? middle : [first.pos[0] + first.size[0] / 2, first.pos[1]];
   canvas.ds.scale = scale;
@@ -109,7 +148,11 @@ const shown = async ([move]) => {
 async function measure(browser, code, size, dom) {
   const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
   await page.goto(address);
-  await page.waitForFunction(() => window.app?.graph && Object.keys(window.LiteGraph.registered_node_types).length > 5, null, { timeout: 60000 });
+  await page.waitForFunction(
+    () => window.app?.graph && Object.keys(window.LiteGraph.registered_node_types).length > 5,
+    null,
+    { timeout: 60000 },
+  );
   await page.waitForTimeout(3000);
   await page.evaluate(async (on) => {
     await window.app.ui.settings.setSettingValueAsync?.("Comfy.VueNodes.Enabled", on);
@@ -135,7 +178,9 @@ async function measure(browser, code, size, dom) {
     for (const kind of ["pan", "drag", "zoom"]) {
       const at = await page.evaluate(look, [zoom, kind]);
       await page.waitForTimeout(1000);
-      const events = await traced(cdp, () => page.evaluate((move) => window.benchDriver.make(move), { kind, at, frames: FRAMES }));
+      const events = await traced(cdp, () =>
+        page.evaluate((move) => window.benchDriver.make(move), { kind, at, frames: FRAMES }),
+      );
       const cpu = frames(events);
       const elements = await page.evaluate(() => document.querySelectorAll("[data-node-id]").length);
       const moved = await page.evaluate(shown, [{ kind, at, frames: 8 }]);
@@ -155,12 +200,20 @@ for (const dom of [false, true]) {
   for (const size of sizes) {
     const row = await measure(browser, code, size, dom);
     rows.push(row);
-    console.log(`\nComfyUI${dom ? ", DOM nodes" : ""}, ${size} nodes: load ${row.load.wall.toFixed(0)} ms (CPU ${row.load.cpu.toFixed(0)}), heap +${row.heap.toFixed(1)} MB, ${row.elements} elements`);
+    console.log(
+      `\nComfyUI${dom ? ", DOM nodes" : ""}, ${size} nodes: load ${row.load.wall.toFixed(0)} ms (CPU ${row.load.cpu.toFixed(0)}), heap +${row.heap.toFixed(1)} MB, ${row.elements} elements`,
+    );
     for (const [name, one] of Object.entries(row.moves)) {
-      console.log(`  ${name.padEnd(12)} median ${one.median.toFixed(1).padStart(6)}  p95 ${one.p95.toFixed(1).padStart(6)}  ${one.moved}`);
+      console.log(
+        `  ${name.padEnd(12)} median ${one.median.toFixed(1).padStart(6)}  p95 ${one.p95.toFixed(1).padStart(6)}  ${one.moved}`,
+      );
     }
   }
 }
-writeFileSync(join(import.meta.dirname, "dist", "comfy.json"), JSON.stringify({ browser: browser.version(), load: loadavg(), rows }, null, 1));
-console.log(`\n${browser.version()}, load average ${loadavg().map((one) => one.toFixed(1)).join(" ")}`);
+writeFileSync(join(dist, "comfy.json"), JSON.stringify({ browser: browser.version(), load: loadavg(), rows }, null, 1));
+console.log(
+  `\n${browser.version()}, load average ${loadavg()
+    .map((one) => one.toFixed(1))
+    .join(" ")}`,
+);
 await browser.close();

@@ -117,6 +117,28 @@ const NODES: NodeDef[] = [
     [["image", "IMAGE"]],
   ),
   node("bench/save", "Save image", [wire("image", "IMAGE")], [knob("name", "STRING", "picture")], [], true),
+  node(
+    "bench/rate",
+    "Rate",
+    [wire("image", "IMAGE", { optional: true })],
+    [
+      knob("stars", "INT", 3, { widget: "bench.stars" }),
+      knob("broken", "INT", 1, { widget: "bench.broken" }),
+      knob("newer", "INT", 2, { widget: "bench.newer" }),
+      knob("tint", "STRING", "#5b8def", { color: true }),
+      knob("curve", "FLOATS", [1, 0.5, 0]),
+      knob("picture", "FILE", "", { file: "image" }),
+    ],
+    [["image", "IMAGE"]],
+  ),
+  node(
+    "bench/through",
+    "Sharpen",
+    [wire("image", "IMAGE")],
+    [knob("amount", "FLOAT", 0.5, { min: 0, max: 1, step: 0.05 })],
+    [["image", "IMAGE"]],
+  ),
+  node("bench/many", "Batch", [wire("images", "IMAGE", { many: true })], [], [["image", "IMAGE"]]),
 ];
 
 const SOCKETS: SocketDef[] = [

@@ -117,7 +117,7 @@ const services = {
     names: async () => ["starter/flux1", "starter/auraflow", "flux1-dev.safetensors"],
     upload: async (file: File) => file.name,
     thumbnail: () => "",
-    widgetModule: (name: string) => `./widgets/${name}.js`,
+    widgetModule: (name: string) => new URL(`widgets/${name}.js`, document.baseURI).href,
   },
   nodes: { thumbnailUrl: (file: string) => file, openFile: () => {} },
 };

@@ -1,6 +1,6 @@
 /**
  * Measures the canvas in Chromium: `node bench/run.mjs [sizes]`. Builds the page first; prints a table and writes
- * dist/figures.json. CPU time of the main thread, not wall time: other work on the machine hardly shows in it.
+ * node_modules/.bench/figures.json. CPU time of the main thread, not wall time: other work on the machine hardly shows in it.
  */
 
 import { execFileSync } from "node:child_process";
@@ -12,7 +12,7 @@ import { chromium } from "playwright-core";
 import { frames, quantile, traced } from "./trace.mjs";
 
 const here = import.meta.dirname;
-const dist = join(here, "dist");
+export const dist = join(here, "../node_modules/.bench");
 const sizes = (process.argv[2] ?? "50,250,1000,2000").split(",").map(Number);
 const FRAMES = 60;
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };

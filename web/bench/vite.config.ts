@@ -7,7 +7,7 @@ export default defineConfig({
   base: "./",
   plugins: [react()],
   build: {
-    outDir: "dist",
+    outDir: "../node_modules/.bench",
     emptyOutDir: true,
     target: "es2023",
     modulePreload: { polyfill: false },

@@ -120,9 +120,8 @@ function into(stage: Stage, step: HTMLElement | null): boolean {
     stage.handle.focusStep(id);
     return true;
   }
-  const control = step.querySelector<HTMLElement>(
-    "[data-field] :is(input, textarea, select, button), .ll-socket, button",
-  );
+  const inner = (selector: string) => step.querySelector<HTMLElement>(selector);
+  const control = inner("[data-field] :is(input, textarea, select, button)") ?? inner(".ll-socket") ?? inner("button");
   control?.focus({ preventScroll: true });
   if (control instanceof HTMLInputElement) control.select();
   return true;

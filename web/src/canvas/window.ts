@@ -55,7 +55,7 @@ export class MountWindow {
     const { focused, pending, editing } = this.stage.ui.getState();
     const { selection, scene } = this.stage;
     const one = selection.size === 1 ? [...selection] : [];
-    return [...new Set([focused, editing, pending?.from.step ?? null, ...one])].filter(
+    return [...new Set([withKeyboard(), focused, editing, pending?.from.step ?? null, ...one])].filter(
       (id): id is string => id !== null && scene.nodes.has(id),
     );
   }
@@ -63,7 +63,8 @@ export class MountWindow {
   /** What is pinned, then what is seen from the middle outwards. */
   private wanted(pinned: string[]): string[] {
     const { stage } = this;
-    if (stage.camera.zoom < FAR) return this.focusedWithin(pinned);
+    // From afar only what is being typed into stays.
+    if (stage.camera.zoom < FAR) return pinned.filter((id) => id === withKeyboard());
     const area = stage.seen(NEAR);
     const x = area.x + area.width / 2;
     const y = area.y + area.height / 2;
@@ -73,14 +74,13 @@ export class MountWindow {
     return [...new Set([...pinned, ...near.map((node) => node.id)])].slice(0, MOST_MOUNTED);
   }
 
-  /** From afar only what is being typed into stays. */
-  private focusedWithin(pinned: string[]): string[] {
-    const within = document.activeElement?.closest<HTMLElement>("[data-step]")?.dataset.step;
-    return pinned.filter((id) => id === within);
-  }
-
   private keptArea(): ReadonlySet<string> {
     if (this.stage.camera.zoom < FAR) return new Set();
     return new Set(this.stage.scene.nodesIn(this.stage.seen(KEPT)).map((node) => node.id));
   }
+}
+
+/** The step that has the keyboard on one of its fields, or on itself. */
+function withKeyboard(): string | null {
+  return document.activeElement?.closest<HTMLElement>("[data-step]")?.dataset.step ?? null;
 }

@@ -1,6 +1,6 @@
 /** A seed: the number shown is the number used. What happens to it after a run is written beside it. */
 
-import { Dices, History, Lock, Plus } from "lucide-react";
+import { Dices, History, Lock, Plus, Shuffle } from "lucide-react";
 import { NumberWidget } from "./number";
 import type { After, WidgetProps } from "./props";
 
@@ -22,7 +22,7 @@ export function SeedWidget(props: WidgetProps) {
   const { def, value, set, label, seed } = props;
   const after = seed?.after ?? "fixed";
   const last = seed?.lastUsed ?? null;
-  const Icon = after === "fixed" ? Lock : after === "random" ? Dices : Plus;
+  const Icon = after === "fixed" ? Lock : after === "random" ? Shuffle : Plus;
   return (
     <span className="ll-seed">
       <NumberWidget {...props} />

@@ -22,7 +22,5 @@ export function TextWidget({ id, def, value, set, label, problem, problemId }: W
     },
   };
   if (!def.multiline) return <input type="text" className="ll-text" autoComplete="off" {...shared} />;
-  return (
-    <textarea className="ll-textarea" spellCheck data-scrolls="" placeholder={def.label || def.name} {...shared} />
-  );
+  return <textarea className="ll-textarea" spellCheck data-scrolls="" {...shared} />;
 }

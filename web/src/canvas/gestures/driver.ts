@@ -68,7 +68,7 @@ export class GestureDriver {
     const from = this.pointer(event);
     const pans = event.button === 1;
     const intent = pans
-      ? { drag: () => pan(this.stage) }
+      ? { drag: (at: Pointer) => pan(this.stage, at) }
       : event.button === 0
         ? intentOf(this.stage, target, from)
         : null;

@@ -17,7 +17,7 @@ export function intentOf(stage: Stage, target: Element, pointer: Pointer): Inten
   if (target.closest("[data-over]") || isField(target)) return null;
   const step = target.closest<HTMLElement>("[data-step]")?.dataset.step;
   const socket = socketOf(stage, target);
-  if (stage.ui.getState().pending) return { click: (at) => endWire(stage, socket, at), drag: () => pan(stage) };
+  if (stage.ui.getState().pending) return { click: (at) => endWire(stage, socket, at), drag: (at) => pan(stage, at) };
   if (socket) return { click: () => pressSocket(stage, socket), drag: () => drawWire(stage, socket) };
   const inside = target.closest<HTMLElement>("[data-enter]");
   if (inside && step !== undefined) return { click: () => enter(stage, step) };
@@ -75,7 +75,7 @@ function thing(stage: Stage, id: string): Intent {
 }
 
 function ground(stage: Stage, from: Pointer) {
-  return from.shift || from.ctrl ? boxSelect(stage, from) : pan(stage);
+  return from.shift || from.ctrl ? boxSelect(stage, from) : pan(stage, from);
 }
 
 export function choose(stage: Stage, id: string, more: boolean): void {

@@ -1,17 +1,15 @@
 /** Moving the camera by hand. */
 
 import type { Stage } from "../stage";
-import type { Gesture } from "./gesture";
+import type { Gesture, Pointer } from "./gesture";
 
-export function pan(stage: Stage): Gesture {
-  const from = stage.camera;
-  let began: readonly [number, number] | null = null;
+export function pan(stage: Stage, from: Pointer): Gesture {
+  const { x, y } = stage.camera;
   return {
     pans: false,
     cursor: "grabbing",
     move({ local }) {
-      began ??= local;
-      stage.moveCamera({ ...stage.camera, x: from.x + local[0] - began[0], y: from.y + local[1] - began[1] });
+      stage.moveCamera({ ...stage.camera, x: x + local[0] - from.local[0], y: y + local[1] - from.local[1] });
     },
     end() {},
     cancel() {},

@@ -37,7 +37,7 @@ export function Picture({ id, title }: { id: string; title: string }) {
   const services = useNodeServices();
   const preview = useStepRun(id, (run) => run?.preview ?? "");
   const files = useStepRun(id, (run) => run?.files);
-  const file = files?.find((one) => one.media.startsWith("image/"));
+  const file = files?.find((one) => one.media.startsWith("image"));
   const more = (files?.length ?? 0) - 1;
   if (preview) return <img className="ll-picture" src={preview} alt={`Preview of ${title}`} draggable={false} />;
   if (!file) return null;
