@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graph_runtime.document_step import DocumentStep, read_steps
 from graph_runtime.graph import Join
-from graph_runtime.node_def import NodeDef, Output, Wire
+from graph_runtime.node_def import KnobDef, NodeDef, Output, Wire
 from graph_runtime.problem import Problem
 from graph_runtime.validate import MAX_STEPS
 
@@ -71,6 +71,35 @@ class Definition:
         """What it takes and gives, for leading wires past it: every port counts as a wire."""
         wires = tuple(Wire(port.name, port.type, optional=True) for port in self.inputs)
         return NodeDef(kind, wires=wires, outputs=tuple(Output(port.name, port.type) for port in self.outputs))
+
+
+def node_defs(definitions: Mapping[str, Definition], defs: Mapping[str, NodeDef]) -> dict[str, NodeDef]:
+    """Each subgraph as a kind of node: ports that set a knob inside are knobs, the others wires."""
+    made: dict[str, NodeDef] = {}
+    for id, one in definitions.items():
+        knobs = [_knob(definitions, one, port, defs) for port in one.inputs]
+        wires = [wire for wire, knob in zip(one.as_node("").wires, knobs, strict=True) if knob is None]
+        found = tuple(knob for knob in knobs if knob is not None)
+        made[PREFIX + id] = replace(one.as_node(PREFIX + id), wires=tuple(wires), knobs=found)
+    return made
+
+
+def _knob(
+    definitions: Mapping[str, Definition], one: Definition, port: Port, defs: Mapping[str, NodeDef]
+) -> KnobDef | None:
+    """The knob that a port's first end leads to, through subgraphs inside, under the port's name; None if none."""
+    at, end = one, port.inner[0] if port.inner else None
+    for _ in range(len(definitions) + 1):
+        step = at.steps.get(end[0]) if end is not None else None
+        if end is None or step is None:
+            return None
+        inside = definitions.get(step.kind.removeprefix(PREFIX)) if step.kind.startswith(PREFIX) else None
+        if inside is None:
+            found = defs[step.kind].input(end[1]) if step.kind in defs else None
+            return replace(found, name=port.name) if isinstance(found, KnobDef) else None
+        below = inside.input(end[1])
+        at, end = inside, below.inner[0] if below is not None and below.inner else None
+    return None
 
 
 def read_definitions(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, Definition]:
@@ -271,9 +300,7 @@ class _Flattening:
                 if isinstance(value, Join):
                     step.inputs[name] = self.source(value, id, name)
                 elif isinstance(value, list) and any(isinstance(one, Join) for one in value):
-                    step.inputs[name] = [
-                        self.source(one, id, name) if isinstance(one, Join) else one for one in value
-                    ]
+                    step.inputs[name] = [self.source(one, id, name) if isinstance(one, Join) else one for one in value]
 
     def source(self, join: Join, id: str, field: str) -> Join:
         found, why = self.follow(join)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from graph_runtime.document import open_document
 from graph_runtime.document_migrations import Renamed
 from graph_runtime.graph import Graph, Join
+from graph_runtime.oneshot import Changes, change
 from graph_runtime.problem import Refused
 from graph_runtime.subgraphs import MAX_ID
 from graph_runtime.validate import MAX_STEPS
@@ -150,6 +151,25 @@ def test_problems_inside_name_the_outer_and_the_inner_step():
     assert [(one.code, one.place, one.step, one.field) for one in found] == [
         ("out-of-range", f"{outer}/bad.value", f"{outer}/bad", "value") for outer in "pq"
     ]
+
+
+def test_the_command_line_reaches_what_is_in_subgraphs():
+    raw = document()
+    inside = raw["definitions"]["plus"]
+    inside["steps"]["dice"] = {"kind": "math/seeded", "inputs": {"seed": 1}}
+    inside["inputs"].append(port("luck", "INT", ("dice", "seed")))
+    raw["steps"]["q"]["inputs"]["luck"] = 5
+    raw["definitions"]["around"] = {
+        "steps": {"i": {"kind": "subgraph/plus"}}, "inputs": [port("much", "FLOAT", ("i", "amount"))], "outputs": [],
+    }  # fmt: skip
+    raw["steps"]["r"] = {"kind": "subgraph/around"}
+    opened, _ = open_document(raw, DEFS)
+    assert change(opened, DEFS, Changes(seed=77, knobs=(("p.amount", "5"), ("r.much", "2.5")))) == []
+    made = opened.graph(DEFS).steps
+    assert [made[id].inputs["seed"] for id in ("p/dice", "q/dice", "r/i/dice")] == [77, 77, 77]
+    assert made["p/add"].inputs["plus"] == 5 and made["r/i/add"].inputs["plus"] == 2.5
+    (problem,) = change(opened, DEFS, Changes(knobs=(("p.amont", "5"),)))
+    assert (problem.code, problem.fix) == ("no-input", "Did you mean amount?")
 
 
 def test_steps_inside_count_towards_what_is_read():
