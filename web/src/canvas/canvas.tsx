@@ -4,6 +4,7 @@
  */
 
 import { type Node, type NodeProps, ReactFlow, ReactFlowProvider, useStoreApi } from "@xyflow/react";
+import { t } from "../ui/text";
 import "@xyflow/react/dist/base.css";
 import { memo, type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useStore } from "zustand";
@@ -99,7 +100,7 @@ function Surface() {
       ref={container}
       className="ll-canvas"
       role="application"
-      aria-label="Workflow. Arrow keys go from node to node, Enter goes into one, Escape comes out."
+      aria-label={t("canvas.label")}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: it takes the arrow keys.
       tabIndex={0}
       onKeyDown={(event) => pressedKey(stage, event)}

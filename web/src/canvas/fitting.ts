@@ -1,6 +1,7 @@
 /** Which sockets a wire that is being drawn may end at, and why it may not at others. */
 
 import { type WhyNot, whyNot } from "../core/typing";
+import { t } from "../ui/text";
 import type { SceneSocket } from "./scene_types";
 import type { Pending, Stage } from "./stage";
 
@@ -51,19 +52,13 @@ export function socketFit(stage: Stage, pending: Pending, socket: SceneSocket): 
 
 /** The reason as a sentence. */
 export function reason(stage: Stage, why: WhyNot | "side"): string {
-  if (why === "side") return "Wires go from an output to an input.";
+  if (why === "side") return t("why.side");
   switch (why.key) {
-    case "same-step":
-      return "A node cannot feed itself.";
-    case "no-such-end":
-      return "There is no such socket any more.";
     case "wrong-type":
-      return `It gives ${why.given}, but ${why.wanted} is wanted.`;
-    case "already-joined":
-      return "They are joined already.";
-    case "cycle": {
-      const titles = why.steps.map((id) => stage.scene.nodes.get(id)?.title ?? id);
-      return `It would go in a circle: ${titles.join(" → ")}.`;
-    }
+      return t("why.wrong-type", { given: why.given, wanted: why.wanted });
+    case "cycle":
+      return t("why.cycle", { way: why.steps.map((id) => stage.scene.nodes.get(id)?.title ?? id).join(" → ") });
+    default:
+      return t(`why.${why.key}`);
   }
 }

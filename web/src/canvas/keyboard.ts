@@ -9,6 +9,7 @@ import { disconnect, moveItems } from "../core/commands";
 import { own } from "../core/document";
 import { GRID } from "../core/snap";
 import type { Point } from "../core/types";
+import { t } from "../ui/text";
 import { newGesture } from "../widgets";
 import { FAR } from "./camera";
 import { canEnd } from "./fitting";
@@ -176,7 +177,7 @@ function wireKey(stage: Stage, event: KeyboardEvent): boolean {
   if (!pending) return false;
   if (event.key === "Escape") {
     cancelWire(stage);
-    stage.say("No wire.");
+    stage.say(t("wire.none"));
     return true;
   }
   if (event.key === "Enter" && pending.target) {
@@ -189,7 +190,7 @@ function wireKey(stage: Stage, event: KeyboardEvent): boolean {
   if (by === undefined) return false;
   const ends = endsByDistance(stage);
   if (ends.length === 0) {
-    stage.say("There is nothing that it fits.");
+    stage.say(t("wire.nothing-fits"));
     return true;
   }
   const at = ends.findIndex((one) => pending.target && sameEnd(one, pending.target));
@@ -197,7 +198,7 @@ function wireKey(stage: Stage, event: KeyboardEvent): boolean {
   stage.ui.setState({ pending: { ...pending, target: next, at: stage.scene.socketPoint(next), why: null } });
   const node = stage.scene.nodes.get(next.step);
   if (node) stage.reveal(stage.scene.rect(node));
-  stage.say(`${readable(next.name)} of ${node?.title ?? next.step}`);
+  stage.say(t("wire.end", { name: readable(next.name), node: node?.title ?? next.step }));
   return true;
 }
 

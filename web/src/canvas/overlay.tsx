@@ -5,6 +5,7 @@ import { useStore } from "zustand";
 import { setGroupTitle } from "../core/commands";
 import { GROUP_HEADER } from "../core/geometry";
 import { linkCurve } from "../core/links";
+import { t } from "../ui/text";
 import { toScreen } from "./camera";
 import { useStage, useUi } from "./context";
 import { reason } from "./fitting";
@@ -101,7 +102,7 @@ export function GroupTitle() {
       ref={input}
       data-over=""
       className="ll-title-input ll-group-title"
-      aria-label="Title of the group"
+      aria-label={t("group.title")}
       style={{
         left,
         top,

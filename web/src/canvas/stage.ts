@@ -16,6 +16,7 @@ import type { Command, DocumentStore } from "../core/history";
 import type { Guide } from "../core/snap";
 import type { Point, Problem, Rect } from "../core/types";
 import type { WhyNot } from "../core/typing";
+import { t } from "../ui/text";
 import { newGesture } from "../widgets";
 import { type Camera, type Size, seen, toCanvas, zoomedAt } from "./camera";
 import { Flight, focusWhenThere } from "./flight";
@@ -154,7 +155,7 @@ export class Stage {
   /** Change the document, unless somebody else has it. */
   run<T>(command: Command<T>, gesture = ""): T | undefined {
     if (this.readOnly) {
-      this.say("This document is open elsewhere and cannot be changed here.");
+      this.say(t("canvas.read-only"));
       return undefined;
     }
     return this.stores.document.run(command, gesture);

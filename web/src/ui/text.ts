@@ -3,10 +3,11 @@
  *
  * "{name}" stands for a value. Numbers, times and sizes are written by `Intl`.
  */
+import { CANVAS_TEXTS } from "./text_canvas";
 import { COMMAND_TEXTS } from "./text_commands";
 import { PANEL_TEXTS } from "./text_panels";
 
-export const TEXTS = { ...COMMAND_TEXTS, ...PANEL_TEXTS } as const;
+export const TEXTS = { ...CANVAS_TEXTS, ...COMMAND_TEXTS, ...PANEL_TEXTS } as const;
 
 export type Key = keyof typeof TEXTS;
 

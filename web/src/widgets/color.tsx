@@ -1,6 +1,7 @@
 /** A colour: the system's picker, and its name as text. */
 
 import { useRef } from "react";
+import { t } from "../ui/text";
 import { newGesture, type WidgetProps } from "./props";
 import { TextWidget } from "./text";
 
@@ -14,7 +15,7 @@ export function ColorWidget(props: WidgetProps) {
       <TextWidget {...props} def={{ ...props.def, multiline: false }} />
       <input
         type="color"
-        aria-label={`${label}, picker`}
+        aria-label={t("color.picker", { label })}
         value={typeof value === "string" && HEX.test(value) ? value : "#000000"}
         onFocus={() => {
           gesture.current = newGesture(`colour ${id}`);

@@ -1,6 +1,7 @@
 /** A file by its name: picked from what the server has, or, for pictures, brought in by upload or drop. */
 
 import { type DragEvent, useEffect, useRef, useState } from "react";
+import { t } from "../ui/text";
 import { Listbox } from "./listbox";
 import { useWidgetServices, type WidgetProps } from "./props";
 
@@ -44,7 +45,7 @@ export function FileWidget({ id, def, value, set, label, problem, problemId }: W
         type="button"
         className="ll-choice"
         role="combobox"
-        aria-label={`${label}: ${name || "no file"}`}
+        aria-label={`${label}: ${name || t("file.none")}`}
         aria-haspopup="listbox"
         aria-expanded={open}
         aria-controls={undefined}
@@ -53,7 +54,7 @@ export function FileWidget({ id, def, value, set, label, problem, problemId }: W
         title={says || name}
         onClick={() => setOpen(!open)}
       >
-        <span>{says || name || (takes ? "Choose or drop a picture" : "Choose a file")}</span>
+        <span>{says || name || t(takes ? "file.choose-or-drop" : "file.choose")}</span>
       </button>
       {open && button.current && (
         <Listbox
@@ -82,7 +83,7 @@ export function FileWidget({ id, def, value, set, label, problem, problemId }: W
 function UploadButton({ upload, done }: { upload(file: File): void; done(): void }) {
   return (
     <label className="ll-upload">
-      Upload a picture…
+      {t("file.upload")}
       <input
         type="file"
         accept="image/*"
@@ -116,7 +117,7 @@ function useNames(kind: string, wanted: boolean): { list: readonly string[]; pro
 function useUpload(set: WidgetProps["set"], say: (text: string) => void): (file: File) => void {
   const services = useWidgetServices();
   return (file) => {
-    say(`Uploading ${file.name}…`);
+    say(t("file.uploading", { name: file.name }));
     services.upload(file).then(
       (name) => {
         say("");

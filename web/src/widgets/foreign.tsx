@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "react";
 import type { Json } from "../core/types";
+import { t } from "../ui/text";
 import { checkModule, type Model } from "./foreign_contract";
 import { newGesture, useWidgetServices, type WidgetProps } from "./props";
 
@@ -91,7 +92,7 @@ class Link {
 }
 
 async function mount(host: HTMLElement, address: string, name: string, link: Link, signal: AbortSignal): Promise<void> {
-  if (!address) throw new Error(`${name} is not here. Install its pack, or switch its widgets on in the settings.`);
+  if (!address) throw new Error(t("widget.missing", { name }));
   const widget = checkModule(await import(/* @vite-ignore */ address), name);
   if (widget instanceof Error) throw widget;
   if (signal.aborted) return;

@@ -11,6 +11,7 @@ import {
   useState,
 } from "react";
 import { createPortal } from "react-dom";
+import { t } from "../ui/text";
 
 export interface ListboxProps {
   /** The element it hangs under. */
@@ -70,11 +71,11 @@ export function Listbox({ anchor, options, value, label, pick, close, head, pict
         type="text"
         role="combobox"
         className="ll-listbox-search"
-        aria-label={`Search ${label}`}
+        aria-label={t("list.search", { label })}
         aria-expanded="true"
         aria-controls={id}
         aria-activedescendant={found.length > 0 ? `${id}-${active}` : undefined}
-        placeholder="Search"
+        placeholder={t("list.find")}
         spellCheck={false}
         value={query}
         onChange={(event) => {
@@ -98,13 +99,13 @@ export function Listbox({ anchor, options, value, label, pick, close, head, pict
             onClick={() => pick(option)}
           >
             {picture?.(option) && <img src={picture(option)} alt="" loading="lazy" />}
-            <span>{option === "" ? "(empty)" : option}</span>
+            <span>{option === "" ? t("list.empty") : option}</span>
           </div>
         ))}
         {found.length === 0 && (
-          <p className="ll-listbox-none">{options.length === 0 ? "There are none." : "None of them match."}</p>
+          <p className="ll-listbox-none">{options.length === 0 ? t("list.none") : t("list.no-match")}</p>
         )}
-        {found.length > SHOWN && <p className="ll-listbox-none">{found.length - SHOWN} more: type to narrow.</p>}
+        {found.length > SHOWN && <p className="ll-listbox-none">{t("list.more", { count: found.length - SHOWN })}</p>}
       </div>
     </div>,
     document.body,

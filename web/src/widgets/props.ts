@@ -2,6 +2,7 @@
 
 import { createContext, useContext } from "react";
 import type { Json, KnobDef } from "../core/types";
+import { t } from "../ui/text";
 
 export interface WidgetProps {
   /** Unique in the page; the label points at it. */
@@ -43,7 +44,7 @@ export interface WidgetServices {
 
 const none: WidgetServices = {
   names: () => Promise.resolve([]),
-  upload: () => Promise.reject(new Error("No server is connected. Start it and try again.")),
+  upload: () => Promise.reject(new Error(t("widget.no-server"))),
   thumbnail: () => "",
   widgetModule: () => "",
 };

@@ -6,6 +6,7 @@
 import { contains, overlap } from "../../core/geometry";
 import { touches } from "../../core/links";
 import type { Rect } from "../../core/types";
+import { t } from "../../ui/text";
 import type { Stage } from "../stage";
 import type { Gesture, Pointer } from "./gesture";
 
@@ -27,7 +28,7 @@ export function boxSelect(stage: Stage, from: Pointer): Gesture {
     end() {
       stage.ui.setState({ box: null });
       const { size } = stage.selection;
-      stage.say(`${size} selected`);
+      stage.say(t("canvas.selected", { count: size }));
     },
     cancel() {
       stage.ui.setState({ box: null });

@@ -4,6 +4,7 @@
  */
 
 import { connect, disconnect, moveEnd } from "../../core/commands";
+import { t } from "../../ui/text";
 import { canEnd, reason, whyNotHere } from "../fitting";
 import { nodeAt, socketNear } from "../hit";
 import type { SceneSocket } from "../scene_types";
@@ -37,8 +38,8 @@ export function pressSocket(stage: Stage, socket: SceneSocket): void {
   if (stage.readOnly) return;
   // A press keeps the wire that is there: it begins another at the same output, or another into the same input.
   begin(stage, socket, true);
-  const what = socket.side === "output" ? "an input" : "an output";
-  stage.say(`Wire from ${readable(socket.name)}: choose ${what}. Up and down go through those that fit, Escape stops.`);
+  const what = t(socket.side === "output" ? "wire.an-input" : "wire.an-output");
+  stage.say(t("wire.from", { name: readable(socket.name), what }));
 }
 
 /** The second press: on a socket, on a node, or on nothing. */
@@ -142,7 +143,12 @@ export function join(stage: Stage, { from, taken }: Pending, target: SceneSocket
   }
   const title = (id: string) => stage.scene.nodes.get(id)?.title ?? id;
   stage.say(
-    `Joined ${readable(output.name)} of ${title(output.step)} to ${readable(input.name)} of ${title(input.step)}.`,
+    t("wire.joined", {
+      output: readable(output.name),
+      from: title(output.step),
+      input: readable(input.name),
+      to: title(input.step),
+    }),
   );
 }
 

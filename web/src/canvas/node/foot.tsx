@@ -3,12 +3,13 @@
 import { useEffect, useRef } from "react";
 import type { Row } from "../../core/geometry";
 import type { Problem } from "../../core/types";
+import { t } from "../../ui/text";
 import { useStage, useStepRun } from "../context";
 import { useNodeServices } from "../services";
 import { readable } from "../words";
 
 /** How far a step is. It hears the run itself and moves a bar; React has no part in it. */
-export function Progress({ id }: { id: string }) {
+export function Progress({ id, title }: { id: string; title: string }) {
   const stage = useStage();
   const bar = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -26,7 +27,14 @@ export function Progress({ id }: { id: string }) {
     return run.subscribe(show);
   }, [stage, id]);
   return (
-    <div className="ll-progress" role="progressbar" aria-valuemin={0} aria-valuemax={100} aria-label="Progress" hidden>
+    <div
+      className="ll-progress"
+      role="progressbar"
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-label={t("node.progress", { title })}
+      hidden
+    >
       <div ref={bar} />
     </div>
   );
@@ -39,14 +47,14 @@ export function Picture({ id, title }: { id: string; title: string }) {
   const files = useStepRun(id, (run) => run?.files);
   const file = files?.find((one) => one.media.startsWith("image"));
   const more = (files?.length ?? 0) - 1;
-  if (preview) return <img className="ll-picture" src={preview} alt={`Preview of ${title}`} draggable={false} />;
+  if (preview) return <img className="ll-picture" src={preview} alt={t("node.preview", { title })} draggable={false} />;
   if (!file) return null;
   return (
     <button
       type="button"
       className="ll-picture-button"
       onClick={() => services.openFile(file)}
-      aria-label={`Open ${file.name}`}
+      aria-label={t("node.picture", { name: file.name })}
     >
       <img className="ll-picture" src={services.thumbnailUrl(file.id, 512)} alt={file.name} draggable={false} />
       {more > 0 && <span className="ll-more">+{more}</span>}
@@ -88,10 +96,12 @@ export function Hanging({
               {problem.field && <strong>{readable(problem.field)}</strong>} {problem.what} <span>{problem.fix}</span>
             </li>
           ))}
-          {problems.length > 4 && <li>{problems.length - 4} more</li>}
+          {problems.length > 4 && <li>{t("node.problems-more", { count: problems.length - 4 })}</li>}
         </ul>
       )}
-      {preview && <img className="ll-picture" src={preview} alt={`Preview of ${node.title}`} draggable={false} />}
+      {preview && (
+        <img className="ll-picture" src={preview} alt={t("node.preview", { title: node.title })} draggable={false} />
+      )}
     </div>
   );
 }

@@ -3,9 +3,9 @@
 import { ChevronDown, ChevronRight, CircleAlert, History, LogIn } from "lucide-react";
 import { useEffect, useRef } from "react";
 import { setCollapsed, setTitle } from "../../core/commands";
+import { duration, size, t } from "../../ui/text";
 import { useStage, useStepRun, useUi } from "../context";
 import type { SceneNode } from "../scene_types";
-import { bytes, seconds } from "../words";
 
 export function Head({ node, wrong }: { node: SceneNode; wrong: boolean }) {
   const stage = useStage();
@@ -16,16 +16,23 @@ export function Head({ node, wrong }: { node: SceneNode; wrong: boolean }) {
       <button
         type="button"
         className="ll-icon"
-        aria-label={node.step.collapsed ? `Unfold ${node.title}` : `Fold ${node.title}`}
+        aria-label={
+          node.step.collapsed ? t("node.unfold", { title: node.title }) : t("node.fold", { title: node.title })
+        }
         onClick={() => stage.run(setCollapsed(stage.path, [node.id], !node.step.collapsed))}
       >
         <Fold size={14} aria-hidden="true" />
       </button>
       {editing ? <TitleInput node={node} /> : <span className="ll-title">{node.title}</span>}
       {wrong && <CircleAlert size={14} className="ll-alert" aria-hidden="true" />}
-      {node.step.mode !== "on" && <span className="ll-mode">{node.step.mode}</span>}
+      {node.step.mode !== "on" && <span className="ll-mode">{t(`node.${node.step.mode}`)}</span>}
       {node.shape.subgraph && (
-        <button type="button" className="ll-icon" aria-label={`Open ${node.title}`} data-enter={node.shape.subgraph}>
+        <button
+          type="button"
+          className="ll-icon"
+          aria-label={t("node.open", { title: node.title })}
+          data-enter={node.shape.subgraph}
+        >
           <LogIn size={13} aria-hidden="true" />
         </button>
       )}
@@ -46,7 +53,7 @@ function TitleInput({ node }: { node: SceneNode }) {
     <input
       ref={input}
       className="ll-title-input"
-      aria-label="Title"
+      aria-label={t("node.title")}
       defaultValue={node.title}
       onBlur={() => done(true)}
       onKeyDown={(event) => {
@@ -67,8 +74,8 @@ export function Badges({ id }: { id: string }) {
   if (state === "reused") {
     return (
       <div className="ll-badges">
-        <span className="ll-badge ll-badge-reused" title={tier ? `From ${tier}` : undefined}>
-          <History size={10} aria-hidden="true" /> reused
+        <span className="ll-badge ll-badge-reused" title={tier ? t("node.reused-from", { tier }) : undefined}>
+          <History size={10} aria-hidden="true" /> {t("node.reused")}
         </span>
       </div>
     );
@@ -76,8 +83,8 @@ export function Badges({ id }: { id: string }) {
   if (state !== "done" && state !== "failed") return null;
   return (
     <div className="ll-badges">
-      <span className="ll-badge">{seconds(time)}</span>
-      {peak > 0 && <span className="ll-badge">{bytes(peak)}</span>}
+      <span className="ll-badge">{duration(time)}</span>
+      {peak > 0 && <span className="ll-badge">{size(peak)}</span>}
     </div>
   );
 }

@@ -3,10 +3,12 @@
 import { useEffect, useRef } from "react";
 import { useStore } from "zustand";
 import { setNoteText } from "../../core/commands";
+import { t } from "../../ui/text";
 import { newGesture } from "../../widgets";
 import { useSelected, useStage, useUi } from "../context";
 import { markdown } from "../markdown";
 import { safeColor } from "../paint/palette";
+import "./note.css";
 
 export function NoteNode({ id }: { id: string }) {
   const stage = useStage();
@@ -44,7 +46,7 @@ function NoteText({ id, text }: { id: string; text: string }) {
     <textarea
       ref={area}
       className="ll-textarea"
-      aria-label="Note, in Markdown"
+      aria-label={t("note.text")}
       data-scrolls=""
       value={text}
       onChange={(event) => stage.run(setNoteText(stage.path, id, event.target.value), gesture.current)}

@@ -6,6 +6,7 @@ import { setAdvanced, setAfter, setValue } from "../../core/commands";
 import type { Row } from "../../core/geometry";
 import { knobValue } from "../../core/shape";
 import type { KnobDef, Problem } from "../../core/types";
+import { t } from "../../ui/text";
 import { type SeedProps, Widget } from "../../widgets";
 import { useStage } from "../context";
 import type { SceneNode } from "../scene_types";
@@ -50,7 +51,7 @@ export const KnobRow = memo(function KnobRow({ node, row, knob, problem }: KnobR
         {label}
       </label>
       {row.fed ? (
-        <span className="ll-fed">from {source}</span>
+        <span className="ll-fed">{t("knob.fed", { node: source ?? "" })}</span>
       ) : (
         <Widget
           id={id}
@@ -89,7 +90,7 @@ export function FoldRow({ node, row }: { node: SceneNode; row: Row }) {
         aria-expanded={open}
         onClick={() => stage.run(setAdvanced(stage.path, node.id, !open))}
       >
-        {open ? "Fewer" : "More"} settings
+        {t(open ? "knob.fewer" : "knob.more")}
       </button>
     </div>
   );

@@ -9,6 +9,8 @@ import { Hanging, Progress, ResultRow } from "./foot";
 import { Badges, Head } from "./head";
 import { FoldRow, KnobRow, SocketRow } from "./row";
 import { SocketButton } from "./socket";
+import "./node.css";
+import "./foot.css";
 
 export const StepNode = memo(function StepNode({ id }: { id: string }) {
   const stage = useStage();
@@ -58,7 +60,7 @@ export const StepNode = memo(function StepNode({ id }: { id: string }) {
       {node.sockets.map((socket) => (
         <SocketButton key={`${socket.side}${socket.name}${socket.index}`} socket={socket} />
       ))}
-      <Progress id={id} />
+      <Progress id={id} title={node.title} />
       {!step.collapsed && <div className="ll-resize" data-resize="" aria-hidden="true" />}
       <Hanging node={node} problems={problems} room={room} />
     </div>
