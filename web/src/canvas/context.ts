@@ -1,6 +1,6 @@
 /** The stage for components, and how they subscribe narrowly: each to the one value it draws. */
 
-import { createContext, useContext } from "react";
+import { createContext, useContext, useMemo } from "react";
 import { useStore } from "zustand";
 import type { StepRun } from "../app/stores";
 import type { Problem } from "../core/types";
@@ -36,26 +36,13 @@ export function useStepRun<T>(id: string, select: (run: StepRun | undefined) => 
 }
 
 const NONE: readonly Problem[] = [];
-const byStep = new WeakMap<readonly Problem[], Map<string, Problem[]>>();
 
-/** What is wrong with a step, from live validation and from the run. */
+/** What is wrong with a step, from live validation, else from the run. A subgraph shows what is wrong inside of it. */
 export function useProblems(id: string): readonly Problem[] {
   const stage = useStage();
-  const live = useStore(stage.stores.problems, ({ problems }) => ofStep(problems, stage.runKey(id)));
+  const live = useStore(stage.shownProblems, (shown) => shown.byStep.get(id) ?? NONE);
   const ran = useStepRun(id, (run) => (run?.state === "failed" ? run.problems : NONE));
-  return live.length > 0 || ran.length === 0 ? live : ran;
-}
-
-function ofStep(problems: readonly Problem[], id: string): readonly Problem[] {
-  let map = byStep.get(problems);
-  if (!map) {
-    map = new Map();
-    for (const problem of problems) {
-      const known = map.get(problem.step);
-      if (known) known.push(problem);
-      else map.set(problem.step, [problem]);
-    }
-    byStep.set(problems, map);
-  }
-  return map.get(id) ?? NONE;
+  const key = stage.runKey(id);
+  const own = useMemo(() => ran.map((one) => (one.step === key ? { ...one, step: id } : one)), [ran, key, id]);
+  return live.length > 0 ? live : own;
 }

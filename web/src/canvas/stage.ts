@@ -16,6 +16,7 @@ import type { Command, DocumentStore } from "../core/history";
 import type { Guide } from "../core/snap";
 import type { Point, Problem, Rect } from "../core/types";
 import type { WhyNot } from "../core/typing";
+import { problemsOn } from "../core/validate";
 import { t } from "../ui/text";
 import { newGesture } from "../widgets";
 import { type Camera, type Size, seen, toCanvas, zoomedAt } from "./camera";
@@ -96,6 +97,10 @@ export class Stage {
   readonly ui = createStore<UiState>(() => NO_UI);
   /** Counts up whenever the scene has changed; components that draw it subscribe. */
   readonly changes = createStore<{ scene: number }>(() => ({ scene: 0 }));
+  /** What is wrong, by the step of this board that shows it. */
+  readonly shownProblems = createStore<{ byStep: ReadonlyMap<string, readonly Problem[]> }>(() => ({
+    byStep: new Map(),
+  }));
   readonly counts: Counts = { paints: 0, linksDrawn: 0, boxesDrawn: 0, commits: {}, canvasCommits: 0 };
   readonly painter: Painter;
   readonly window: MountWindow;
@@ -127,10 +132,11 @@ export class Stage {
       view.subscribe((now, before) => this.viewChanged(now, before)),
       run.subscribe(() => this.requestPaint()),
       this.ui.subscribe(() => this.requestPaint()),
-      this.stores.problems.subscribe(() => this.requestPaint()),
+      this.stores.problems.subscribe(() => this.showProblems()),
     );
     view.setState({ canvas: this.handle });
     this.refresh();
+    this.showProblems();
     return () => {
       for (const end of this.ends.splice(0)) end();
       this.flight.stop();
@@ -256,6 +262,12 @@ export class Stage {
     this.sceneChanged();
   }
 
+  private showProblems(): void {
+    const { document, problems } = this.stores;
+    this.shownProblems.setState({ byStep: problemsOn(document.getState(), this.path, problems.getState().problems) });
+    this.requestPaint();
+  }
+
   sceneChanged(): void {
     this.changes.setState(({ scene }) => ({ scene: scene + 1 }));
     this.requestPaint();
@@ -273,6 +285,7 @@ export class Stage {
     this.ui.setState({ ...NO_UI });
     this.window.clear();
     this.refresh();
+    this.showProblems();
     const known = this.cameras.get(now);
     if (known) this.moveCamera(known);
     else this.flight.fit(undefined, false);

@@ -82,7 +82,7 @@ function RowOf({ node, row, problems }: { node: SceneNode; row: Row; problems: r
             node={node}
             row={row}
             knob={row.knob}
-            problem={problems.find((one) => one.field === row.knob?.name)}
+            problem={problems.find((one) => one.field === row.knob?.name && one.step === node.id)}
           />
         )
       );

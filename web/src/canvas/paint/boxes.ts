@@ -13,6 +13,8 @@ export interface BoxLook {
   selected: boolean;
   dimmed: boolean;
   run: StepRun | undefined;
+  /** Something is wrong with it. */
+  wrong: boolean;
   /** A picture to show at its foot, if it is there already. */
   picture: CanvasImageSource | null;
   head: number;
@@ -26,7 +28,15 @@ const PLAIN = 0.2;
 
 export function paintBox(ctx: CanvasRenderingContext2D, node: SceneNode, rect: Rect, look: BoxLook): void {
   const { paints, zoom } = look;
-  if (zoom < PLAIN && !look.selected && !look.run && !look.dimmed && node.step.mode === "on" && node.shape.known) {
+  if (
+    zoom < PLAIN &&
+    !look.selected &&
+    !look.run &&
+    !look.wrong &&
+    !look.dimmed &&
+    node.step.mode === "on" &&
+    node.shape.known
+  ) {
     ctx.fillStyle = mixed(safeColor(node.step.color, node.color), paints.node, 0.45);
     ctx.fillRect(rect.x, rect.y, rect.width, rect.height);
     if (titleSize(rect, zoom) * zoom < LEAST_TITLE) return;
@@ -104,7 +114,7 @@ function picture(ctx: CanvasRenderingContext2D, image: CanvasImageSource, rect: 
 function state(ctx: CanvasRenderingContext2D, rect: Rect, look: BoxLook, radius: number): void {
   const { paints, run, zoom } = look;
   const line = 1 / Math.min(1, zoom);
-  const color = stateColor(run, paints);
+  const color = look.wrong ? paints.failed : stateColor(run, paints);
   shape(ctx, rect, radius);
   ctx.lineWidth = look.selected ? 2.5 * line : color ? 2 * line : line;
   ctx.strokeStyle = look.selected ? paints.accent : (color ?? paints.nodeLine);

@@ -70,7 +70,7 @@ export class Painter {
   }
 
   private boxes(ctx: CanvasRenderingContext2D, paints: Paints): void {
-    const { camera, scene, stores, window, ui, counts, selection } = this.stage;
+    const { camera, scene, stores, window, ui, counts, selection, shownProblems } = this.stage;
     const { steps } = stores.run.getState();
     const quiet = ui.getState().pending !== null;
     counts.boxesDrawn = 0;
@@ -84,6 +84,7 @@ export class Painter {
         selected: selection.has(node.id),
         dimmed: quiet && camera.zoom < FAR,
         run,
+        wrong: shownProblems.getState().byStep.has(node.id),
         picture: this.pictures.get(run?.preview ?? ""),
         head: HEADER,
       });
