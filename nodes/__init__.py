@@ -39,5 +39,5 @@ HOOKS = {
 }
 FILES = {
     "checkpoint": {"starter/flux1": "models/starter/flux1"},
-    "workflow": {"starter": "workflows/starter.json"},
+    "workflow": {name: f"workflows/{name}.json" for name in ("starter", "img2img", "inpaint", "two_prompts", "again")},
 }
