@@ -18,7 +18,12 @@ Length = Annotated[int, Knob(min=0, max=4096, advanced=True)]
 
 @node("core/encode_text", title="Encode text", category="text")
 def encode_text(
-    text_encoder: TextEncoder, ctx: Context, *, prompt: Prompt = "", second_prompt: Prompt = "", max_length: Length = 0
+    text_encoder: TextEncoder,
+    ctx: Context,
+    *,
+    prompt: Prompt = "",
+    second_prompt: Annotated[str, Knob(multiline=True, advanced=True)] = "",
+    max_length: Length = 0,
 ) -> Conditioning:
     """What a picture is to show, in the words of the model's own text encoders.
 
