@@ -5,10 +5,10 @@ knows is done at once, and what only that would need is never looked at; every o
 Then one stack is worked off, depth first in the order of the inputs, so that a branch is finished, and its values let
 go, before the next is begun:
 
-    NEW → ASKED      the disk is asked for its key; if it does not know, the tasks it waits for go on the stack, one by
-    one ASKED → DONE     they are there: the node is asked which lazy wires it wants, then called ASKED → EXPANDED the
-    node answered with graphs: their steps become tasks of a scope inside, and go on the stack → FAILED         it
-    raised; what needs it becomes SKIPPED, and everything else goes on
+    NEW → ASKED       the disk is asked for its key; if it does not know, what it waits for goes on the stack
+    ASKED → DONE      they are there: the node is asked which lazy wires it wants, then called
+    ASKED → EXPANDED  the node answered with graphs: their steps become tasks of a scope inside, and go on the stack
+    → FAILED          it raised; what needs it becomes SKIPPED, and everything else goes on
 
     load ─ encode ─┐             stack      sample · load       load is called
                    sample        stack      sample · encode     encode is called, load's output is let go

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
+from nodes.adapted import in_use
 from nodes.latent import Seed
 from nodes.models.family import family_named
 from nodes.models.sampling import guidance as guided
@@ -77,7 +78,7 @@ def sample(
     start = _noise_of(noise, latent) if noise is not None else drawn(shape, seeds)
     x = noised(latent.samples, start, walk[0]) if add_noise else latent.samples
     watcher = Watcher(ctx, model, len(walk) - 1)
-    with ctx.use(model) as net:
+    with in_use(ctx, model) as net:
         asked = loop.visited(method, walk)
         of_family = family_named(model.family).transformer.velocity
 

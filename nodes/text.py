@@ -8,6 +8,7 @@ import torch
 
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
+from nodes.adapted import in_use
 from nodes.recipes import TextEncoder
 from nodes.sockets import Conditioning, refused
 
@@ -17,7 +18,12 @@ Length = Annotated[int, Knob(min=0, max=4096, advanced=True)]
 
 @node("core/encode_text", title="Encode text", category="text")
 def encode_text(
-    text_encoder: TextEncoder, ctx: Context, *, prompt: Prompt = "", second_prompt: Prompt = "", max_length: Length = 0
+    text_encoder: TextEncoder,
+    ctx: Context,
+    *,
+    prompt: Prompt = "",
+    second_prompt: Annotated[str, Knob(multiline=True, advanced=True)] = "",
+    max_length: Length = 0,
 ) -> Conditioning:
     """What a picture is to show, in the words of the model's own text encoders.
 
@@ -81,7 +87,7 @@ def _encoded(
     text_encoder: TextEncoder, ctx: Context, first: str, second: str | None, length: int, **how: bool
 ) -> Conditioning:
     length = length or text_encoder.text_length
-    with ctx.use(text_encoder) as encoder:
+    with in_use(ctx, text_encoder) as encoder:
         ctx.check()
         tensors, notes = encoder([first], None if second is None else [second], length, **how)
     for note in notes:

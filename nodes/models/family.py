@@ -214,7 +214,7 @@ def inspect(path: Path, families: Sequence[Family] = FAMILIES) -> dict[str, Any]
                 "layout": part.layout,
                 "prefix": part.prefix,
                 "dtype": kinds.main_dtype(part.header),
-                "packing": quantisation(part.header),
+                "packing": quantisation(part.header) or kinds.blocks(part.header),
                 "tensors": len(part.header.tensors),
                 "parameters": part.header.parameters,
                 "bytes": part.nbytes,
