@@ -134,8 +134,8 @@ def _config(header: Header, layout: str) -> Config:
 
 def _head(header: Header, original: bool) -> int:
     """Features of a head: the length of a norm over them."""
-    names = ("single_blocks.0.norm.key_norm.scale", "single_blocks.0.norm.key_norm.weight")
-    names = names if original else ("single_transformer_blocks.0.attn.norm_k.weight",)
+    stem = "single_blocks.0.norm.key_norm" if original else "single_transformer_blocks.0.attn.norm_k"
+    names = (f"{stem}.scale", f"{stem}.weight")
     return next((shape[-1] for name in names if (shape := header.shape(name))), 0)
 
 
