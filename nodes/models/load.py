@@ -17,6 +17,7 @@ from nodes.models.encoders import clip, t5, umt5
 from nodes.models.encoders import keys as encoder_keys
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
 from nodes.models.family import Family, Found, LatentFormat
+from nodes.models.layers.bnb import settle
 from nodes.models.weights.fill import Dtype, fill
 from nodes.models.weights.part import Part
 from nodes.models.weights.pieces import Source
@@ -125,4 +126,5 @@ def _tokenizer(part: Part) -> Tokenizer:
 
 def _filled(module: M, part: Part, rename: dict[str, Source], dtype: Dtype, device: str) -> M:
     fill(module, part.header, rename, dtype, device)
+    settle(module)
     return module.eval().requires_grad_(False)
