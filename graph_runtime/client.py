@@ -211,16 +211,27 @@ class Client:
 class ServerWorker:
     """A `WorkerHandle` that is a whole server: its runs wait in the queue like everybody's.
 
-    folder   where finished files are brought to; None leaves them there, and events name them by their labels
+    folder        where finished files are brought to; None leaves them there, and events name them by their labels
+    first_worker  seconds to wait for a worker when the server has never had one
     """
 
-    def __init__(self, client: Client, folder: Path | None = None) -> None:
-        self.client, self.folder = client, folder
+    def __init__(self, client: Client, folder: Path | None = None, *, first_worker: float = 180.0) -> None:
+        self.client, self.folder, self.first_worker = client, folder, first_worker
         self._run = ""
 
     def hello(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self.client.ask("GET", "/api/nodes")
-        return answer
+        """What nodes there are; waits for the first worker if none has ever said it. Raises Refused if none can."""
+        until = time.monotonic() + self.first_worker
+        while True:
+            answer: dict[str, Any] = self.client.ask("GET", "/api/nodes")
+            if answer["fresh"] or answer["nodes"]:
+                return answer
+            workers = self.client.ask("GET", "/api/system")["workers"]
+            failed = [Problem.from_json(one) for worker in workers for one in worker["problems"]]
+            if failed or time.monotonic() >= until:
+                nobody = Problem("no-worker", "server", "no worker is up there.", "Look into its log.")
+                raise Refused(failed or [nobody])
+            time.sleep(PAUSE)
 
     def start(self, run: str, graph: Graph, document: Mapping[str, Any] | None = None) -> None:
         self._run = self.client.submit(graph.to_json(), document, run=run, key=run)["id"]

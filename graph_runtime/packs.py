@@ -160,14 +160,20 @@ def builtin_hook(settings: Settings, name: str) -> Callable[..., Any] | None:
     return None
 
 
-def builtin_file(settings: Settings, kind: str, name: str) -> Path | None:
-    """A file that a module in the settings says comes with it, without importing any node."""
+def builtin_files(settings: Settings, kind: str) -> dict[str, Path]:
+    """The files of a kind that the modules in the settings say come with them, without importing any node."""
+    found: dict[str, Path] = {}
     for module in settings.packs:
         pack = importlib.import_module(module)
-        path = getattr(pack, "FILES", {}).get(kind, {}).get(name)
-        if path is not None:
-            return Path(pack.__file__ or ".").parent / str(path)
-    return None
+        home = Path(pack.__file__ or ".").parent
+        for name, path in getattr(pack, "FILES", {}).get(kind, {}).items():
+            found.setdefault(name, home / str(path))
+    return found
+
+
+def builtin_file(settings: Settings, kind: str, name: str) -> Path | None:
+    """A file that a module in the settings says comes with it, without importing any node."""
+    return builtin_files(settings, kind).get(name)
 
 
 def _resolve(target: str) -> Callable[..., Any]:

@@ -14,10 +14,13 @@ NODES = (
     "nodes.quantized",
     "nodes.lora",
     "nodes.text",
+    "nodes.language",
+    "nodes.reference",
     "nodes.conditioning",
     "nodes.latent",
     "nodes.latent_file",
     "nodes.sigmas",
+    "nodes.model_options",
     "nodes.sampler",
     "nodes.vae",
     "nodes.image_file",
@@ -36,5 +39,5 @@ HOOKS = {
 }
 FILES = {
     "checkpoint": {"starter/flux1": "models/starter/flux1"},
-    "workflow": {"starter": "workflows/starter.json"},
+    "workflow": {name: f"workflows/{name}.json" for name in ("starter", "img2img", "inpaint", "two_prompts", "again")},
 }

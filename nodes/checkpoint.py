@@ -10,9 +10,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
+from nodes.models.autoencoders.keys import pixels_per_cell
+from nodes.models.encoders.keys import loaded
 from nodes.models.family import FAMILIES, Family, Found, family_named, find
 from nodes.models.sampling.schedule import Schedule
 from nodes.models.weights.config import read_config
+from nodes.models.weights.folder import INDEX
 from nodes.recipes import Model, Stored, TextEncoder, Vae, bytes_in, dtype_for, latent_format, space_of, storage_for
 from nodes.sockets import refused
 
@@ -160,7 +163,7 @@ def _model(ctx: Context, stored: Stored, found: Found, dtype: str, vae: Vae | No
         dtype=chosen,
         size=bytes_in(part, chosen),
         config=part.config,
-        defaults=recommended(found.path, family.defaults.defaults(part.config)),
+        defaults=recommended(found.path, _usual(found.path, family, part.config)),
         vae=small,
     )
     storage = storage_for(part, ctx.device, chosen)
@@ -171,11 +174,11 @@ def _text_encoder(
     ctx: Context, family: Family, places: Mapping[str, Place], dtype: str, tokenizers: Stored | None = None
 ) -> TextEncoder:
     """`places`: each kind of text encoder, and where it is."""
-    parts = [found.parts[kind] for kind, (_, found) in places.items()]
+    parts = [loaded(found.parts[kind]) for kind, (_, found) in places.items()]
     largest = max(parts, key=lambda part: part.header.parameters)
     chosen = dtype_for(largest, ctx.device, dtype)
     encoder = TextEncoder(
-        title=_title(next(found for kind, (_, found) in places.items() if found.parts[kind] is largest)),
+        title=_title(next(found for kind, (_, found) in places.items() if kind == largest.kind)),
         family=family.name,
         encoders=tuple((kind, stored) for kind, (stored, _) in places.items()),
         dtype=chosen,
@@ -204,9 +207,16 @@ def _vae(ctx: Context, stored: Stored, found: Found, dtype: str) -> Vae:
         dtype=chosen,
         size=bytes_in(part, chosen),
         channels=channels,
-        factor=2 ** (len(part.config["widths"]) - 1),
+        factor=pixels_per_cell(part.config),
         space=space,
     )
+
+
+def _usual(path: Path, family: Family, config: Any) -> Any:
+    """The family's defaults for a network of these sizes, as its pipeline's index tells it to be."""
+    usual, index = family.defaults.defaults(config), path / INDEX
+    told = getattr(family.defaults, "told", None)
+    return told(usual, read_config(index)) if told and index.is_file() else usual
 
 
 def recommended(path: Path, usual: Any) -> Any:
@@ -216,7 +226,8 @@ def recommended(path: Path, usual: Any) -> Any:
     changes: dict[str, Any] = {}
     scheduler, said = path / "scheduler" / "scheduler_config.json", path / RECOMMENDED
     if scheduler.is_file():
-        changes["schedule"] = Schedule.from_config(read_config(scheduler), usual.schedule.spacing)
+        read = Schedule.from_config(read_config(scheduler), usual.schedule.spacing)
+        changes["schedule"] = dataclasses.replace(read, empirical=usual.schedule.empirical)
     if said.is_file():
         config = read_config(said)
         names = {"steps": "steps", "true_cfg_scale": "true_cfg", "guidance_scale": "guidance", "width": "size"}

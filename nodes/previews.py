@@ -49,7 +49,7 @@ def _colors(ctx: Context, model: Model) -> preview.LatentColors | None:
     """What the channels of this model's latents look like; None when nobody knows."""
     if model.vae is not None:
         with ctx.use(model.vae) as autoencoder:
-            return preview.fitted_to(autoencoder, side=8)
+            return preview.fitted_to(autoencoder)
     rows = import_module(f"{family_named(model.family).package}.preview").COLOURS
     if len(rows) != model.config.latent_channels + 1:
         return None

@@ -18,6 +18,7 @@ import torch
 
 from graph_runtime.context import Recipe
 from graph_runtime.sockets import socket
+from nodes.models.encoders.keys import loaded
 from nodes.models.family import FAMILIES, Family, Found, LatentFormat, family_named, find
 from nodes.models.layers.lowrank import attach
 from nodes.models.load import encoder_outline, load_autoencoder, load_text_encoder, load_transformer, outline
@@ -163,6 +164,7 @@ class Model:
     loras     what is added to its matrices, in this order
     defaults  what it is best used with: the family's record, changed by what lies beside the file
     vae       its autoencoder, where that is small enough to be asked what a latent looks like
+    options   what only its family can be told, by name (`nodes.model_options`)
     """
 
     title: str
@@ -174,6 +176,7 @@ class Model:
     config: Any
     defaults: Any = field(compare=False)
     vae: Vae | None = field(default=None, compare=False)
+    options: tuple[tuple[str, Any], ...] = ()
     storage: str = UNPACKED
     loras: tuple[Applied, ...] = ()
 
@@ -218,6 +221,7 @@ class TextEncoder:
     storage      how their weights are kept in memory: one of `weights.storage.STORAGES`
     loras        what is added to their matrices, in this order
     tokenizers   a folder with `tokenizer`, `tokenizer_2`, …, for files that come without
+    reach        layers of a language model that are loaded: 0 is those that are read, −1 all and what it writes with
     text_length  tokens of a text when nobody says
     """
 
@@ -227,6 +231,7 @@ class TextEncoder:
     dtype: str
     size: int
     tokenizers: Stored | None = None
+    reach: int = 0
     text_length: int = field(default=0, compare=False)
     storage: str = UNPACKED
     loras: tuple[Applied, ...] = ()
@@ -238,7 +243,7 @@ class TextEncoder:
 
     def key(self) -> str:
         places = " ".join(f"{stored.path} {stored.stamp}" for stored in self.places)
-        return f"text encoder {self.family} {places} {self.dtype} {self.storage}{_on_it(self.loras)}"
+        return f"text encoder {self.family} {places} {self.dtype} {self.reach} {self.storage}{_on_it(self.loras)}"
 
     def nbytes(self) -> int:
         return self.size + sum(one.lora.nbytes() for one in self.loras)
@@ -262,15 +267,20 @@ class TextEncoder:
     def costs(self, parts: Mapping[str, Part]) -> list[Cost]:
         """What each encoder takes in memory, and what of it is packed."""
         dtype = DTYPES[self.dtype]
-        return [cost(encoder_outline(part, dtype, self.storage), dtype) for part in parts.values()]
+        read = [loaded(part, self.reach) for part in parts.values()]
+        return [cost(encoder_outline(part, dtype, self.storage), dtype) for part in read]
 
-    def load(self, device: str, plan: str) -> Placed:
+    def reaching(self, reach: int) -> TextEncoder:
+        """The same with so many layers of its language model. Raises Refused when there are not so many."""
+        return replace(self, reach=reach).kept_in(self.storage, self.parts())
+
+    def load(self, device: str, plan: str) -> Placed | Beside:
         parts = self.parts()
         if self.tokenizers:
             folders = tokenizer_folders(Path(self.tokenizers.path), list(parts))
             parts = {kind: replace(part, tokenizer=folders[kind]) for kind, part in parts.items()}
-        dtype = DTYPES[self.dtype]
-        placed = Placed(load_text_encoder(family_named(self.family), parts, dtype, device, self.storage))
+        dtype, family = DTYPES[self.dtype], family_named(self.family)
+        placed = Placed(load_text_encoder(family, parts, dtype, device, self.reach, self.storage))
         return _with(placed, self.loras, device, plan)
 
 

@@ -45,6 +45,7 @@ def sample(
     schedule: Spacing = AUTO,
     denoise: Strength = 1.0,
     add_noise: Annotated[bool, Knob(advanced=True)] = True,
+    guided_channels: Annotated[int, Knob(min=-1, max=256, advanced=True)] = -1,
 ) -> Latent:
     """Paint: from noise to what the text says, step by step.
 
@@ -62,12 +63,14 @@ def sample(
     schedule: how the steps are spaced; auto is what the model is made for
     denoise: 1 paints anew, less keeps more of the latent
     add_noise: off for a latent that has the noise of the first level in it already
+    guided_channels: how many channels of the latent the negative leads; 0 is all, -1 is what the model is made for
     """
     _check_family(model, latent, positive, negative)
     latent = _one_for_each(latent, positive, negative)
     walk = list(sigmas) if sigmas is not None else levels(model, latent, steps, schedule, denoise)
     method = SOLVERS[solver if solver != AUTO else model.defaults.solver]
     scale = _cfg_scale(ctx, model, true_cfg, negative)
+    channels = guided_channels if guided_channels >= 0 else getattr(model.defaults, "guided_channels", 0)
     strength = guidance if guidance >= 0 else model.defaults.guidance
     _advise(ctx, model, positive, guidance, sigmas is not None and denoise < 1)
     seeds = [seed + number for number in range(len(latent))]
@@ -80,11 +83,11 @@ def sample(
         of_family = family_named(model.family).transformer.velocity
 
         def speak(told: guided.Condition, size: Sequence[int]) -> Velocity:
-            velocity: Velocity = of_family(net, told, size, asked, strength)
+            velocity: Velocity = of_family(net, told, size, asked, strength, **dict(model.options))
             return velocity
 
         if scale != 1 and negative is not None:
-            velocity = guided.cfg_of(speak, positive.tensors, negative.tensors, shape, scale)
+            velocity = guided.cfg_of(speak, positive.tensors, negative.tensors, shape, scale, channels)
         else:
             velocity = speak(positive.tensors, shape)
         if latent.mask is not None:

@@ -40,7 +40,8 @@ def levels(
     patch = latent_format(family_named(model.family)).patch
     height, width = latent.samples.shape[2:]
     tokens = (height // patch) * (width // patch)
-    return last_steps(schedule.sigmas(list(given) or steps or model.defaults.steps, tokens), denoise)
+    count = steps or model.defaults.steps
+    return last_steps(schedule.sigmas(list(given) or count, tokens, count), denoise)
 
 
 @node("core/sigmas", category="sampling")
@@ -61,7 +62,8 @@ def sigmas(
     schedule: how they are spaced; auto is what the model is made for
     shift: more than 1 spends more steps on much noise; 0 is what the model is made for
     denoise: less than 1 keeps only the end, for changing a picture
-    levels_given: levels of your own instead of spaced ones, from 1 falling, without the 0; they are shifted too
+    levels_given: levels of your own instead of spaced ones, from 1 falling, without the 0; they are shifted too, for
+        models that shift by the number of steps as much as for `steps`
     """
     return Sigmas(tuple(levels(model, latent, steps, schedule, denoise, shift, levels_given)))
 

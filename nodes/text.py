@@ -10,7 +10,7 @@ from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
 from nodes.adapted import in_use
 from nodes.recipes import TextEncoder
-from nodes.sockets import Conditioning
+from nodes.sockets import Conditioning, refused
 
 Prompt = Annotated[str, Knob(multiline=True)]
 Length = Annotated[int, Knob(min=0, max=4096, advanced=True)]
@@ -18,7 +18,12 @@ Length = Annotated[int, Knob(min=0, max=4096, advanced=True)]
 
 @node("core/encode_text", title="Encode text", category="text")
 def encode_text(
-    text_encoder: TextEncoder, ctx: Context, *, prompt: Prompt = "", second_prompt: Prompt = "", max_length: Length = 0
+    text_encoder: TextEncoder,
+    ctx: Context,
+    *,
+    prompt: Prompt = "",
+    second_prompt: Annotated[str, Knob(multiline=True, advanced=True)] = "",
+    max_length: Length = 0,
 ) -> Conditioning:
     """What a picture is to show, in the words of the model's own text encoders.
 
@@ -54,11 +59,37 @@ def encode_text_t5(
     return Conditioning(encoded.family, {**encoded.tensors, "guidance": torch.full((1,), guidance)}, encoded.note)
 
 
-def _encoded(text_encoder: TextEncoder, ctx: Context, first: str, second: str | None, length: int) -> Conditioning:
+@node("core/encode_text_gemma", title="Encode text (Gemma)", category="text")
+def encode_text_gemma(
+    text_encoder: TextEncoder,
+    ctx: Context,
+    *,
+    prompt: Prompt = "",
+    clean: bool = False,
+    lower: bool = True,
+    max_length: Length = 0,
+) -> Conditioning:
+    """What a picture is to show, said to Gemma, with what is done to the words before.
+
+    text_encoder: of a model that reads with Gemma, such as Lumina-Next
+    prompt: what is to be seen; or, for a negative, what is not
+    clean: delete what captions from the web contain: addresses, numbers, markup, and all Chinese characters
+    lower: in small letters, as the model was shown its texts; a negative is read as it is, where results must match
+    max_length: tokens the text is cut to; 0 takes what the model was made for
+    """
+    if "gemma" not in dict(text_encoder.encoders):
+        what = f"{text_encoder.title} reads for {text_encoder.family}, without Gemma."
+        raise refused("other-encoder", "Encode text (Gemma)", what, "Use Encode text, which every model has.")
+    return _encoded(text_encoder, ctx, prompt, None, max_length, clean=clean, lower=lower)
+
+
+def _encoded(
+    text_encoder: TextEncoder, ctx: Context, first: str, second: str | None, length: int, **how: bool
+) -> Conditioning:
     length = length or text_encoder.text_length
     with in_use(ctx, text_encoder) as encoder:
         ctx.check()
-        tensors, notes = encoder([first], None if second is None else [second], length)
+        tensors, notes = encoder([first], None if second is None else [second], length, **how)
     for note in notes:
         ctx.log(note)
     return Conditioning(text_encoder.family, tensors, first[:200] or second or "")

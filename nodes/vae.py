@@ -15,8 +15,8 @@ from nodes.models.autoencoders.tiles import tiled
 from nodes.recipes import Vae, same_space
 from nodes.sockets import Image, Latent, refused
 
-# Cells of latent decoded at once beyond which pictures of a batch are decoded one by one: a megapixel.
-AT_ONCE = 128 * 128
+# Pixels beyond which pictures of a batch are decoded or encoded one by one: a megapixel.
+AT_ONCE = 1024 * 1024
 Overlap = Annotated[float, Knob(min=0, max=0.5, step=0.05)]
 Tile = Annotated[int, Knob(min=64, max=4096, step=64)]
 
@@ -52,7 +52,7 @@ def decode_tiled(latent: Latent, vae: Vae, ctx: Context, *, tile: Tile = 1024, o
 
 def _pictures(ctx: Context, samples: Tensor, net: Autoencoder, run: object) -> Image:
     """Decode scaled latents, as many at once as fit into about a megapixel."""
-    at_once = max(1, AT_ONCE // (samples.shape[2] * samples.shape[3]))
+    at_once = max(1, AT_ONCE // (samples.shape[2] * samples.shape[3] * net.config.factor**2))
     weight = next(net.parameters())
     made = []
     for part in samples.split(at_once):
@@ -91,7 +91,7 @@ def encode_tiled(image: Image, vae: Vae, ctx: Context, *, tile: Tile = 1024, ove
     """
 
     def run(net: Autoencoder, x: Tensor) -> Tensor:
-        return tiled(net.moments, x, tile, tile // vae.factor, overlap, ctx.progress)
+        return torch.cat(net.encode_tiled(x, tile, overlap, ctx.progress), dim=1)
 
     return _latents(ctx, image, vae, run, False, 0)
 
@@ -103,7 +103,7 @@ def _latents(ctx: Context, image: Image, vae: Vae, run: object, draw: bool, seed
     made = []
     with ctx.use(vae) as net:
         weight = next(net.parameters())
-        at_once = max(1, AT_ONCE * vae.factor**2 // (x.shape[2] * x.shape[3]))
+        at_once = max(1, AT_ONCE // (x.shape[2] * x.shape[3]))
         for part in x.split(at_once):
             ctx.check()
             with torch.no_grad():

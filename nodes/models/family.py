@@ -45,10 +45,11 @@ class Family:
     """A family by its package. The modules in it, the same in every family:
 
     config       Config, with latent_channels, guidance (was it distilled with it), wants_picture
-    keys         match(header) -> Part | None, rename(part) -> where each parameter is
+    keys         match(header) -> Part | None, rename(part) -> where each parameter is; maybe copies(part)
     transformer  Transformer(config), velocity(net, conditioning, shape, sigmas, guidance)
     text         TextEncoder(one argument per encoder and per tokenizer): prompts to Encoded
-    defaults     ENCODERS, LATENT, TEXT_LENGTH, and defaults(config): what a new workflow starts with
+    defaults     ENCODERS, LATENT, TEXT_LENGTH, and defaults(config): what a new workflow starts with; maybe OPTIONS,
+                 what velocity can be told beyond that, and POSITIONS, its ways for other sizes
     preview      COLOURS of a latent's channels
     """
 
@@ -75,7 +76,12 @@ class Family:
         return import_module(f"{self.package}.defaults")
 
 
-FAMILIES: tuple[Family, ...] = (Family("nodes.models.flux1"), Family("nodes.models.auraflow"))
+FAMILIES: tuple[Family, ...] = (
+    Family("nodes.models.flux1"),
+    Family("nodes.models.auraflow"),
+    Family("nodes.models.lumina"),
+    Family("nodes.models.flux2"),
+)
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,7 @@ def _with_tokenizer(part: Part, beside: Path, folders: list[Path]) -> Part:
         return part
     usual = [beside / name for name in encoder_keys.TOKENIZERS[part.kind]]
     found = (path for path in (*folders, *usual) if "tokenizer" in path.name and path.is_dir())
-    return replace(part, tokenizer=next(found, None))
+    return replace(part, tokenizer=next(found, part.tokenizer))
 
 
 def _unknown(header: Header) -> Problem:

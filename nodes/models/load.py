@@ -6,15 +6,17 @@ What a recipe's `load` calls. Knows neither families' names nor budgets.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import nn
 
+from nodes.models.autoencoders import flux2, kl
 from nodes.models.autoencoders import keys as autoencoder_keys
-from nodes.models.autoencoders import kl
-from nodes.models.encoders import clip, t5, umt5
+from nodes.models.encoders import clip, gemma, language, t5, umt5
 from nodes.models.encoders import keys as encoder_keys
+from nodes.models.encoders.tekken import Words, load_words
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
 from nodes.models.family import Family, Found, LatentFormat
 from nodes.models.layers.bnb import settle
@@ -25,6 +27,7 @@ from nodes.models.weights.storage import UNPACKED, pack_linears
 from nodes.models.weights.tensor import bad_file
 
 M = TypeVar("M", bound=nn.Module)
+NO_COPIES: Mapping[str, str] = MappingProxyType({})
 
 
 class Encoder(NamedTuple):
@@ -37,7 +40,9 @@ class Encoder(NamedTuple):
 ENCODERS = {
     "clip": Encoder(clip.build),
     "t5": Encoder(t5.build, t5.FLOAT32_IN_FLOAT16),
+    "gemma": Encoder(gemma.build),
     "umt5": Encoder(umt5.build, t5.FLOAT32_IN_FLOAT16),
+    "language": Encoder(language.build),
 }
 
 
@@ -47,7 +52,8 @@ def load_transformer(found: Found, dtype: Dtype, device: str = "cpu", storage: s
     storage  how its weights are kept in memory: one of STORAGES
     """
     module, rename = outline(found, storage)
-    return _filled(module, found.parts["transformer"], rename, dtype, device)
+    part, copies = found.parts["transformer"], getattr(found.family and found.family.keys, "copies", None)
+    return _filled(module, part, rename, dtype, device, copies(part) if copies else {})
 
 
 def outline(found: Found, storage: str = UNPACKED) -> tuple[nn.Module, dict[str, Source]]:
@@ -65,17 +71,31 @@ def outline(found: Found, storage: str = UNPACKED) -> tuple[nn.Module, dict[str,
 def load_autoencoder(
     part: Part, dtype: Dtype, device: str = "cpu", latent: LatentFormat | None = None
 ) -> kl.Autoencoder:
-    """An autoencoder. `latent` says scale and shift where the file does not."""
+    """An autoencoder. `latent` says scale and shift where the file does not; Flux.2's has statistics instead."""
     usual = {"scale": latent.scale, "shift": latent.shift} if latent else {}
+    config = usual | part.config
     with torch.device("meta"):
-        module = kl.Autoencoder(kl.Config(**(usual | part.config)))
-    return _filled(module, part, autoencoder_keys.rename(part), dtype, device)
+        normalised = "decoder_widths" in config
+        module = flux2.Autoencoder(flux2.Config(**config)) if normalised else kl.Autoencoder(kl.Config(**config))
+
+    def kept(name: str) -> torch.dtype:
+        wanted = dtype(name) if callable(dtype) else dtype
+        return torch.float32 if name.startswith("bn.") else wanted
+
+    return _filled(module, part, autoencoder_keys.rename(part), kept, device)
 
 
 def load_text_encoder(
-    family: Family, parts: Mapping[str, Part], dtype: torch.dtype, device: str = "cpu", storage: str = UNPACKED
+    family: Family,
+    parts: Mapping[str, Part],
+    dtype: torch.dtype,
+    device: str = "cpu",
+    reach: int = 0,
+    storage: str = UNPACKED,
 ) -> nn.Module:
     """A family's text encoders and their tokenizers as one module. `parts` by kind, each with its tokenizer's folder.
+
+    reach  layers of a language model: 0 is those that are read, −1 all and what it writes with
 
     Raises Refused when a file does not fill its encoder exactly, or a tokenizer is missing or of another vocabulary.
     """
@@ -85,7 +105,9 @@ def load_text_encoder(
             what = f"{part.variant} is a text encoder that {family.name} does not read with."
             raise bad_file(part.header.path, what, "Use the text encoders that belong to the transformer.")
     tokenizers = {kind: _tokenizer(part) for kind, part in parts.items()}
-    encoders = {kind: load_encoder(part, dtype, device, storage) for kind, part in parts.items()}
+    encoders = {
+        kind: load_encoder(encoder_keys.loaded(part, reach), dtype, device, storage) for kind, part in parts.items()
+    }
     named = {f"{kind}_tokenizer": tokenizer for kind, tokenizer in tokenizers.items()}
     module: nn.Module = family.text.TextEncoder(**encoders, **named)
     return module.eval()
@@ -114,17 +136,20 @@ def encoder_outline(part: Part, dtype: torch.dtype, storage: str = UNPACKED) -> 
     return module
 
 
-def _tokenizer(part: Part) -> Tokenizer:
+def _tokenizer(part: Part) -> Tokenizer | Words:
     """The tokenizer beside an encoder; every id of it must have a row there."""
-    tokenizer = load_tokenizer(part.kind, part.tokenizer)
-    ids, rows = len(tokenizer.inner), part.config["vocab_size"]
+    spoken = part.kind == "language"
+    tokenizer = load_words(part.tokenizer, part.variant) if spoken else load_tokenizer(part.kind, part.tokenizer)
+    ids, rows = len(tokenizer), part.config["vocab_size"]
     if ids > rows:
         what = f"Its {part.variant} knows {rows:,} tokens, but the tokenizer makes {ids:,}."
         raise bad_file(part.header.path, what, "Put the tokenizer that belongs to this model beside it.")
     return tokenizer
 
 
-def _filled(module: M, part: Part, rename: dict[str, Source], dtype: Dtype, device: str) -> M:
-    fill(module, part.header, rename, dtype, device)
+def _filled(
+    module: M, part: Part, rename: dict[str, Source], dtype: Dtype, device: str, copies: Mapping[str, str] = NO_COPIES
+) -> M:
+    fill(module, part.header, rename, dtype, device, copies)
     settle(module)
     return module.eval().requires_grad_(False)

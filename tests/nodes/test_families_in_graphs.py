@@ -34,7 +34,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = load_file(folder / "text_encoder" / "model.safetensors")
         everything |= {f"vae.{key}": t for key, t in vae.items()}
         everything |= {f"text_encoders.one.transformer.{key}": t for key, t in text.items()}
-        config = json.loads((folder / "transformer" / "config.json").read_text()) | {"norm_num_groups": 4}
+        parts = ("transformer", "text_encoder")
+        config = {k: v for part in parts for k, v in json.loads((folder / part / "config.json").read_text()).items()}
+        config |= {"norm_num_groups": 4, "num_attention_heads": 2}
         home = root / f"{name}_file"
         home.mkdir()
         save_file(everything, home / "all.safetensors", {"config": json.dumps(config)})
@@ -89,17 +91,18 @@ def test_one_file_of_everything_paints_what_the_folder_paints(family: str, bench
     assert torch.allclose(whole.one("show").pixels, apart.one("show").pixels, atol=1e-5)
 
 
-def parts(family: str, **encoder: Any) -> dict[str, Any]:
-    steps = graph(family)
+def parts(name: str, **encoder: Any) -> dict[str, Any]:
+    """The same graph with a loader for each part of family `name`."""
+    steps = graph(name)
     del steps["load"]
-    file = f"{family}_file/all.safetensors"
-    steps["model"] = ("load_model", {"file": f"{family}/transformer"})
+    file = f"{name}_file/all.safetensors"
+    steps["model"] = ("load_model", {"file": f"{name}/transformer"})
     steps["reader"] = ("load_text_encoder", {"file": file, **encoder})
     steps["vae"] = ("load_vae", {"file": file})
-    text = json.dumps(steps).replace("@load.model", "@model.model").replace("@load.vae", "@vae.vae")
-    return {
-        id: tuple(step) for id, step in json.loads(text.replace("@load.text_encoder", "@reader.text_encoder")).items()
-    }
+    text = json.dumps(steps)
+    for kind, step in (("model", "model"), ("vae", "vae"), ("text_encoder", "reader")):
+        text = text.replace(f"@load.{kind}", f"@{step}.{kind}")
+    return {id: tuple(step) for id, step in json.loads(text).items()}
 
 
 def test_its_parts_paint_what_the_whole_paints(family: str, bench: Bench) -> None:
@@ -139,3 +142,56 @@ def test_a_saved_text_is_read_again(family: str, bench: Bench) -> None:
     both["paint"][1]["positive"] = "@both.conditioning"
     samples = bench.good(both, "paint").one("paint").samples
     assert len(samples) == 2 and not torch.allclose(samples[0], samples[1])
+
+
+def test_chosen_positions_change_the_picture_or_say_that_they_cannot(family: str, bench: Bench) -> None:
+    ways = {"auraflow": "stretched", "lumina": "none"}
+    steps = graph(family)
+    steps["empty"][1].update(width=192, height=96)
+    steps["scaled"] = ("scale_positions", {"model": "@load.model", "positions": ways[family], "watershed": 0.5})
+    usual = bench.run(steps, "paint")
+    steps["paint"][1]["model"] = "@scaled.model"
+    ran = bench.good(steps, "paint")
+    assert ("watershed has no effect" in ran.logs) == (family != "lumina")
+    if usual.status == "succeeded":
+        assert not torch.allclose(ran.one("paint").samples, usual.one("paint").samples)
+    else:
+        assert "at most 128 pixels" in str(usual.problems[0])
+    other = next(way for name, way in ways.items() if name != family)
+    steps["scaled"][1]["positions"] = other
+    assert f"no positions called {other}" in str(bench.run(steps, "paint").problems[0])
+
+
+def test_a_latent_goes_from_one_family_to_another_that_paints_in_the_same_space(bench: Bench) -> None:
+    """Both have SDXL's autoencoder: no decoding between them, and an autoencoder alone belongs to neither."""
+    steps: dict[str, Any] = {}
+    for prefix, name in (("aura", "auraflow"), ("lumina", "lumina")):
+        named = json.loads(json.dumps(graph(name)).replace("@", f"@{prefix}_"))
+        steps |= {f"{prefix}_{id}": tuple(step) for id, step in named.items()}
+    steps["lumina_paint"][1].update(latent="@aura_paint.latent", denoise=0.5, steps=4)
+    ran = bench.good(steps, "lumina_show")
+    assert ran.one("lumina_show").size == (48, 32)
+    steps["vae"] = ("load_vae", {"file": "auraflow/vae"})
+    assert bench.good(steps, "vae").one("vae").family == ""
+
+
+def test_a_caption_is_cleaned_where_it_is_asked_for(bench: Bench) -> None:
+    steps = graph("lumina")
+    asked = {"text_encoder": "@load.text_encoder", "prompt": "山中有一座古老的寺庙, misty", "clean": True}
+    steps["gemma"] = ("encode_text_gemma", asked)
+    ran = bench.good(steps, "gemma")
+    assert "left “misty”" in ran.logs
+    steps["plain"] = ("encode_text", {"text_encoder": "@load.text_encoder", "prompt": "misty"})
+    both = bench.good(steps, "gemma", "plain")
+    assert torch.equal(both.one("gemma").tensors["text"], both.one("plain").tensors["text"])
+    steps["load"] = ("load_checkpoint", {"file": "auraflow"})
+    assert "without Gemma" in str(bench.run(steps, "gemma").problems[0])
+
+
+def test_guided_channels_are_the_family_s_or_what_is_asked(family: str, bench: Bench) -> None:
+    usual, all_, three = (
+        bench.good(graph(family, steps=1, **knobs), "paint").one("paint").samples
+        for knobs in ({}, {"guided_channels": 0}, {"guided_channels": 3})
+    )
+    assert not torch.allclose(all_, three)
+    assert torch.equal(usual, three if family == "lumina" else all_)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import oracle_auraflow
+import oracle_flux2
+import oracle_lumina
 import pytest
 import torch
 from oracle import Pair, pair
@@ -38,3 +40,35 @@ def aura(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 def varied_aura(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """Depths, widths, heads and grids drawn from the seed."""
     return oracle_auraflow.pair(tmp_path_factory.mktemp("varied_aura"), seed=request.param, vary=True)
+
+
+@pytest.fixture(scope="session")
+def lumina(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return oracle_lumina.pair(tmp_path_factory.mktemp("lumina"), seed=0)
+
+
+@pytest.fixture(scope="session", params=[31, 32, 33])
+def varied_lumina(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Depths, widths, heads and sides drawn from the seed."""
+    return oracle_lumina.pair(tmp_path_factory.mktemp("varied_lumina"), seed=request.param, vary=True, shift=4.0)
+
+
+@pytest.fixture(scope="session")
+def flux2(tmp_path_factory: pytest.TempPathFactory) -> oracle_flux2.Pair:
+    return oracle_flux2.dev_pair(tmp_path_factory.mktemp("flux2"), seed=0)
+
+
+@pytest.fixture(scope="session", params=[21, 22])
+def flux2_varied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> oracle_flux2.Pair:
+    """Depths, widths, heads, axes and latents drawn from the seed."""
+    return oracle_flux2.dev_pair(tmp_path_factory.mktemp("flux2"), seed=request.param)
+
+
+@pytest.fixture(scope="session")
+def klein(tmp_path_factory: pytest.TempPathFactory) -> oracle_flux2.Pair:
+    return oracle_flux2.klein_pair(tmp_path_factory.mktemp("klein"), seed=31, distilled=True)
+
+
+@pytest.fixture(scope="session")
+def klein_base(tmp_path_factory: pytest.TempPathFactory) -> oracle_flux2.Pair:
+    return oracle_flux2.klein_pair(tmp_path_factory.mktemp("klein_base"), seed=32, distilled=False)

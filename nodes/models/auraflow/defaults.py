@@ -18,6 +18,13 @@ TEXT_LENGTH = 256
 """Tokens where nobody knows which of its models the text is for. Pony V7 was trained with up to 768."""
 
 
+OPTIONS = ("positions",)
+"""What `velocity` can be told beyond what every family's can."""
+
+POSITIONS = ("cut", "stretched")
+"""What becomes of pictures larger than the grid of learned positions: refused, or painted on a grid made wider."""
+
+
 @dataclass(frozen=True, slots=True)
 class Defaults:
     """steps, guidance (distilled: it has none), true_cfg (1 is off), schedule, solver, text_length (tokens), size and

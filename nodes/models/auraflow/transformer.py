@@ -26,6 +26,7 @@ from nodes.models.layers.attention import attend
 from nodes.models.layers.embed import sinusoid
 from nodes.models.layers.modulation import gated, modulated, parts_of
 from nodes.models.layers.norm import plain_norm
+from nodes.models.layers.patches import latent_of, patches_of
 from nodes.models.sampling.solvers import Velocity
 
 EPS = 1e-5
@@ -190,17 +191,22 @@ class Transformer(nn.Module):
         """Registers, then the text: (B, L, Dt) → (B, registers + L, D)."""
         return torch.cat((self.register_tokens.expand(len(text), -1, -1), self.cond_seq_linear(text)), dim=1)
 
-    def places(self, height: int, width: int) -> Tensor:
+    def places(self, height: int, width: int, stretched: bool = False) -> Tensor:
         """Positions of height × width tokens, from the middle of the grid: (1, height·width, D).
 
-        The corner is at (G//2 − height//2, G//2 − width//2). Refused where the picture is larger than the grid.
+        The corner is at (G//2 − height//2, G//2 − width//2). Refused where the picture is larger than the grid, unless
+        the grid may be stretched to the longer side (bilinear, as ComfyUI does it).
         """
-        grid = self.config.grid
-        if height > grid or width > grid:
+        grid, longest = self.config.grid, max(height, width)
+        table = self.positional_encoding.unflatten(1, (grid, grid))
+        if longest > grid and not stretched:
             side = self.config.longest_side
             what = f"a picture of {width * 16}×{height * 16} pixels was asked for; this model has positions for {side}."
-            raise Refused(Problem("too-large", "auraflow", what, f"Use sides of at most {side} pixels."))
-        table = self.positional_encoding.unflatten(1, (grid, grid))
+            fix = f"Use sides of at most {side} pixels, or stretched positions."
+            raise Refused(Problem("too-large", "auraflow", what, fix))
+        if longest > grid:
+            wider = F.interpolate(table.movedim(-1, 1).float(), (longest, longest), mode="bilinear")
+            grid, table = longest, wider.movedim(1, -1).to(table.dtype)
         top, left = grid // 2 - height // 2, grid // 2 - width // 2
         return table[:, top : top + height, left : left + width].flatten(1, 2)
 
@@ -238,6 +244,8 @@ def velocity(
     sigmas: Sequence[float],
     guidance: float = 0.0,
     dtype: torch.dtype | None = None,
+    *,
+    positions: str = "cut",
 ) -> Velocity:
     """v(x, σ) of latents, with all that does not depend on x made now.
 
@@ -247,6 +255,7 @@ def velocity(
                   of `before_loop` are there
     guidance      not read: the model was not distilled with guidance
     dtype         what the network computes in; that of `init_x_linear` when not given
+    positions     "cut" refuses pictures larger than the grid; "stretched" widens it for them
 
     Nothing in the returned function waits for the device. Refused: odd sizes, pictures larger than the grid, a batch
     the prompts do not divide.
@@ -269,7 +278,7 @@ def velocity(
         c = net.tokens(text).repeat_interleave(batch // len(text), 0)
         if bias is not None:
             bias = F.pad(bias, (net.config.registers, 0)).to(device, dtype).repeat_interleave(batch // len(text), 0)
-        places = net.places(height // 2, width // 2)
+        places = net.places(height // 2, width // 2, positions == "stretched")
 
     def at(x: Tensor, sigma: float) -> Tensor:
         with torch.no_grad():
@@ -330,16 +339,3 @@ def _check_shapes(text: Tensor, shape: Sequence[int], config: Config) -> None:
     problems = [Problem("does-not-fit", "auraflow", what, fix) for wrong, what, fix in found if wrong]
     if problems:
         raise Refused(problems)
-
-
-def patches_of(latent: Tensor) -> Tensor:
-    """2 × 2 cells become one token: (B, C, h, w) → (B, h/2·w/2, C·4), features in the order channel, row, column."""
-    b, c, h, w = latent.shape
-    return latent.view(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(b, h // 2 * (w // 2), c * 4)
-
-
-def latent_of(tokens: Tensor, height: int, width: int) -> Tensor:
-    """(B, h/2·w/2, 4·C) → (B, C, h, w). Not the way back: what comes out is in the order row, column, channel."""
-    b, _, features = tokens.shape
-    cells = tokens.view(b, height // 2, width // 2, 2, 2, features // 4)
-    return cells.permute(0, 5, 1, 3, 2, 4).reshape(b, features // 4, height, width)

@@ -43,15 +43,29 @@ def fitted(latents: Tensor, pictures: Tensor) -> LatentColors:
     return LatentColors(matrix[:-1], matrix[-1])
 
 
-def fitted_to(autoencoder: Autoencoder, side: int = 16, count: int = 4) -> LatentColors:
-    """The matrix of an autoencoder, from decoding smooth random latents (count, C, side, side); always the same."""
-    generator = torch.Generator().manual_seed(0)
-    weight = next(autoencoder.decoder.parameters())
-    coarse = torch.randn(count, autoencoder.config.latent, side // 4, side // 4, generator=generator)
-    latents = F.interpolate(coarse, size=(side, side), mode="bicubic")
+def fitted_to(autoencoder: Autoencoder, cells: int = 8, count: int = 32) -> LatentColors:
+    """The matrix of an autoencoder, from encoding `count` pictures of cells × cells; always the same.
+
+    Encoding what is known gives the latents that pictures have; random ones decode to what no picture looks like.
+    """
+    weight = next(autoencoder.encoder.parameters())
+    pictures = rectangles(count, cells * autoencoder.config.factor).to(weight)
     with torch.no_grad():
-        pictures = autoencoder.decode(autoencoder.unscaled(latents.to(weight.device, weight.dtype)))
+        mean, _ = autoencoder.encode(pictures)
+        latents = autoencoder.scaled(mean)
     return fitted(latents, pictures)
+
+
+def rectangles(count: int, side: int) -> Tensor:
+    """Pictures (count, 3, side, side) in −1…1 of two plain rectangles on a plain ground; always the same."""
+    generator = torch.Generator().manual_seed(0)
+    colors = torch.rand(count, 3, 3, generator=generator) * 2 - 1
+    places = (torch.rand(count, 2, 2, 2, generator=generator) * side).long()
+    pictures = colors[:, 0, :, None, None].repeat(1, 1, side, side)
+    for picture, color, place in zip(pictures, colors, places, strict=True):
+        for each, ((x, width), (y, height)) in zip(color[1:], place.tolist(), strict=True):
+            picture[:, y : y + height, x : x + width] = each[:, None, None]
+    return pictures
 
 
 def false_colors(latent: Tensor) -> LatentColors:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nodes.models.encoders import language_keys
 from nodes.models.weights.part import Part, count, given, matrix
 from nodes.models.weights.pieces import Source, same_names, whole
 from nodes.models.weights.tensor import Header, bad_file
@@ -16,6 +17,8 @@ from nodes.models.weights.tensor import Header, bad_file
 CLIP = "embeddings.token_embedding.weight"
 T5 = "encoder.block.0.layer.0.SelfAttention.q.weight"
 T5_GGUF = "enc.blk.0.attn_q.weight"
+GEMMA = "embed_tokens.weight"
+GEMMA_VOCABULARY = 256000
 EMBEDDINGS = ("shared.weight", "encoder.embed_tokens.weight")
 MAX_LAYERS = 128
 
@@ -43,6 +46,8 @@ TOKENIZERS = {
     "clip": ("clip_tokenizer", "tokenizer"),
     "t5": ("t5_tokenizer", "tokenizer_2"),
     "umt5": ("umt5_tokenizer", "tokenizer"),
+    "gemma": ("gemma_tokenizer", "tokenizer"),
+    "language": ("language_tokenizer", "tokenizer"),
 }
 
 
@@ -52,8 +57,13 @@ def match(header: Header, clip_width: int = 0) -> list[Part]:
     Raises Refused when one's sizes cannot be known.
     """
     clips = sorted(match_clip(header), key=lambda part: bool(part.config["hidden_size"] != clip_width))
-    found = [*clips[:1], match_t5(header)]
+    found = [*clips[:1], match_t5(header), match_gemma(header), language_keys.match(header)]
     return [part for part in found if part is not None]
+
+
+def loaded(part: Part, reach: int = 0) -> Part:
+    """The part as it is loaded: of a language model only what is read (`language_keys.within`), of others all."""
+    return language_keys.within(part, reach) if part.kind == "language" else part
 
 
 def match_clip(header: Header) -> list[Part]:
@@ -78,8 +88,26 @@ def match_t5(header: Header) -> Part | None:
     return None
 
 
+def match_gemma(header: Header) -> Part | None:
+    """The first Gemma in this file, without its last layer, or None when there is none.
+
+    Its relatives have the same names: it is Gemma by its config.json, or by the size of its vocabulary. Raises Refused
+    when its sizes cannot be known.
+    """
+    for name in header.tensors:
+        prefix = name.removesuffix(GEMMA)
+        relative = f"{prefix}layers.0.pre_feedforward_layernorm.weight" in header  # Gemma 2 and later
+        if prefix == name or relative or f"{prefix}layers.0.self_attn.q_proj.weight" not in header:
+            continue
+        if header.config.get("model_type") == "gemma" or matrix(header, name)[0] == GEMMA_VOCABULARY:
+            return _gemma(header.under(prefix), prefix)
+    return None
+
+
 def rename(part: Part) -> dict[str, Source]:
     """Where each parameter is: transformers' name → piece of the file. T5's two embeddings are one tensor."""
+    if part.kind == "language":
+        return language_keys.rename(part)
     found = same_names(part.header)
     if part.kind in ("t5", "umt5"):
         stored = next((name for name in EMBEDDINGS if name in part.header), EMBEDDINGS[0])
@@ -137,6 +165,33 @@ def _t5(header: Header, layout: str, prefix: str) -> Part:
     title = {4096: "T5-XXL", 2048: "T5-XL"}.get(width, f"T5 {width}")
     # UMT5 has a bias table in every block; T5 shares that of the first.
     return Part("umt5" if own_bias else "t5", header, layout, config, prefix, f"UM{title}" if own_bias else title)
+
+
+def _gemma(header: Header, prefix: str) -> Part:
+    """Sizes as GemmaConfig names them."""
+    vocabulary, width = matrix(header, GEMMA)
+    queries = matrix(header, "layers.0.self_attn.q_proj.weight")[0]
+    keys = matrix(header, "layers.0.self_attn.k_proj.weight")[0]
+    hidden = matrix(header, "layers.0.mlp.gate_proj.weight")[0]
+    layers = count(header, "layers")
+    head = _whole(given(header.config, "head_dim") or 256)
+    if min(vocabulary, width, queries, keys, hidden, layers - 1) < 1 or layers > MAX_LAYERS or queries % head:
+        raise bad_file(header.path, f"Its shapes are not Gemma's: width {width}, {layers} layers, queries {queries}.")
+    if keys % head or queries % keys:
+        raise bad_file(header.path, f"Its shapes are not Gemma's: {queries} queries share {keys} keys.")
+    config = {
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "intermediate_size": hidden,
+        "num_hidden_layers": layers - 1,
+        "num_attention_heads": queries // head,
+        "num_key_value_heads": keys // head,
+        "head_dim": head,
+        "rms_norm_eps": _small(header, "rms_norm_eps", 1e-6),
+    }
+    last = (f"layers.{layers - 1}.", "norm.weight", "lm_head.")
+    inner = header.without(lambda name: name.startswith(last) or name.endswith("rotary_emb.inv_freq"))
+    return Part("gemma", inner, "original", config, prefix, {2048: "Gemma 2B"}.get(width, f"Gemma {width}"))
 
 
 def _t5_named(header: Header) -> Header:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
-from transformers import CLIPTokenizer, LlamaTokenizerFast, T5TokenizerFast
+from transformers import CLIPTokenizer, GemmaTokenizerFast, LlamaTokenizerFast, T5TokenizerFast
 
 from graph_runtime.problem import Problem, Refused
 
@@ -40,11 +40,13 @@ class Wanted(NamedTuple):
     fixed: Mapping[str, Any] = {}
 
 
+BEGUN = {"add_bos_token": True, "add_eos_token": False}
 ENDED = {"add_bos_token": False, "add_eos_token": True}
 
 WANTED: dict[str, Wanted] = {
     "clip": Wanted("CLIP", CLIPTokenizer, (("tokenizer.json",), ("vocab.json", "merges.txt"))),
     "t5": Wanted("T5", T5TokenizerFast, (("tokenizer.json",), ("spiece.model",)), "tokenizer_2"),
+    "gemma": Wanted("Gemma", GemmaTokenizerFast, (("tokenizer.json",), ("tokenizer.model",)), ends=False, fixed=BEGUN),
     "umt5": Wanted("Pile-T5", LlamaTokenizerFast, (("tokenizer.json",), ("tokenizer.model",)), fixed=ENDED),
 }
 
@@ -64,6 +66,10 @@ class Tokenizer:
     kind: str
     inner: Any
     end: int
+
+    def __len__(self) -> int:
+        """How many ids it may give."""
+        return len(self.inner)
 
     def ids(self, texts: Sequence[str], length: int) -> tuple[Tensor, list[str]]:
         """Cut or padded to `length`: ids (B, length), and a note for each text that was cut."""

@@ -10,6 +10,12 @@ def heads_of(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     return q, k, v
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
-    """softmax(q kᵀ / √d + bias) v, heads joined again: (B, heads, L, d) → (B, L, heads·d)."""
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias).transpose(1, 2).flatten(2)
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, scale: float | None = None) -> Tensor:
+    """softmax(q kᵀ · scale + bias) v, heads joined again: (B, heads, L, d) → (B, L, heads·d).
+
+    k and v may have fewer heads, each for as many neighbouring ones of q (Ainslie et al. 2023, arXiv:2305.13245). The
+    scale is 1 / √d when not given; a bias of truth values is a mask.
+    """
+    shared = q.shape[1] != k.shape[1]
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale, enable_gqa=shared)
+    return mixed.transpose(1, 2).flatten(2)

@@ -24,12 +24,12 @@ def sinusoid(t: Tensor, width: int = 256, scale: float = 1.0) -> Tensor:
 
 
 class Embed(nn.Module):
-    """W₂ · silu(W₁ x + b₁) + b₂: (…, given) → (…, width)."""
+    """W₂ · silu(W₁ x + b₁) + b₂: (…, given) → (…, width). Flux.2 has no biases."""
 
-    def __init__(self, given: int, width: int) -> None:
+    def __init__(self, given: int, width: int, bias: bool = True) -> None:
         super().__init__()
-        self.in_layer = nn.Linear(given, width)
-        self.out_layer = nn.Linear(width, width)
+        self.in_layer = nn.Linear(given, width, bias=bias)
+        self.out_layer = nn.Linear(width, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out_layer(F.silu(self.in_layer(x)))

@@ -13,9 +13,9 @@ from nodes.models.layers.norm import plain_norm
 class Modulate(nn.Module):
     """`parts` vectors of the model's width from one: (…, D) → (…, parts·D), lin(silu(vec))."""
 
-    def __init__(self, width: int, parts: int) -> None:
+    def __init__(self, width: int, parts: int, bias: bool = True) -> None:
         super().__init__()
-        self.lin = nn.Linear(width, parts * width)
+        self.lin = nn.Linear(width, parts * width, bias=bias)
 
     def forward(self, vec: Tensor) -> Tensor:
         return self.lin(F.silu(vec))

@@ -29,6 +29,7 @@ class Schedule:
     shift       σ' = s·σ / (1 + (s − 1)·σ); 1 leaves it alone. Not used while `dynamic`
     dynamic     shift by resolution instead: mu on the line through (base_tokens, base_shift), (max_tokens, max_shift),
                 not clamped outside it;  σ' = e^mu / (e^mu + 1/σ − 1)
+    empirical   mu from tokens and steps by Flux.2's formula (`empirical_mu`) instead of from the line; needs `dynamic`
     time_shift  "linear" puts mu in the place of e^mu
     terminal    stretch so that the last σ before 0 is this one
     spacing     a name in SPACINGS: how the shifted interval is divided
@@ -36,6 +37,7 @@ class Schedule:
 
     shift: float = 1.0
     dynamic: bool = False
+    empirical: bool = False
     base_shift: float = 0.5
     max_shift: float = 1.15
     base_tokens: int = 256
@@ -72,24 +74,28 @@ class Schedule:
         least = np.array([1], np.float32) / 1000
         return float((least if self.dynamic else self.shifted(least, 0))[0])
 
-    def mu(self, tokens: int) -> float:
-        """Shift exponent for an image of so many tokens (h/2 · w/2)."""
+    def mu(self, tokens: int, steps: int = 0) -> float:
+        """Shift exponent for an image of so many tokens; `steps` is read while `empirical`."""
+        if self.empirical:
+            return empirical_mu(tokens, steps)
         slope = (self.max_shift - self.base_shift) / (self.max_tokens - self.base_tokens)
         return tokens * slope + (self.base_shift - slope * self.base_tokens)
 
-    def shifted(self, sigmas: Numbers, tokens: int) -> Numbers:
-        """The shift alone, elementwise, for σ in (0, 1]."""
+    def shifted(self, sigmas: Numbers, tokens: int, steps: int = 0) -> Numbers:
+        """The shift alone, elementwise, for σ in (0, 1]; as for a run of so many steps, where that counts."""
         if not self.dynamic:
             return self.shift * sigmas / (1 + (self.shift - 1) * sigmas)
-        mu = self.mu(tokens)
+        mu = self.mu(tokens, steps or len(sigmas))
         weight = math.exp(mu) if self.time_shift == "exponential" else mu
         return weight / (weight + (1 / sigmas - 1))
 
-    def sigmas(self, steps: int | Sequence[float], tokens: int) -> list[float]:
+    def sigmas(self, steps: int | Sequence[float], tokens: int, counted: int = 0) -> list[float]:
         """The noise levels of a run, ending with 0: steps + 1 numbers.
 
         steps    how many, or the unshifted levels themselves (1 first, without the 0), which are shifted the same way
-        tokens   image tokens, h/2 · w/2; only read while `dynamic`
+        tokens   image tokens (h/2 · w/2 where a token is 2 × 2 cells); only read while `dynamic`
+        counted  how many steps the shift is for, when levels are given; 0 is as many as there are levels. Only read
+                 while `empirical`
 
         Refused: no steps, or levels that do not fall from at most 1 to above 0.
         """
@@ -103,11 +109,25 @@ class Schedule:
         if not len(levels) or not 0 < levels[-1] <= levels[0] <= 1 or (np.diff(levels) >= 0).any():
             what = f"{steps!r} is neither a number of steps nor levels that fall from 1 towards 0."
             raise _refused(what, "Give one step or more, or falling numbers in (0, 1].")
-        levels = self.shifted(levels, tokens)
+        levels = self.shifted(levels, tokens, 0 if isinstance(steps, int) else counted)
         if self.terminal:
             levels = 1 - (1 - levels) / ((1 - levels[-1]) / (1 - self.terminal))
         levels = spacing.respaced(levels).astype(np.float32)
         return [*(1 - levels).tolist(), 1.0] if self.invert else [*levels.tolist(), 0.0]
+
+
+def empirical_mu(tokens: int, steps: int) -> float:
+    """Shift exponent that Flux.2 was found to be best with, by image tokens and steps.
+
+    Up to 4300 tokens: on the line through the values for 10 and 200 steps, each linear in the tokens. Beyond: that for
+    200 steps alone, so that mu jumps there (50 steps: from 2.04 to 1.18). black-forest-labs/flux2 `sampling.py`.
+    """
+    many = 0.00016927 * tokens + 0.45666666
+    if tokens > 4300:
+        return many
+    few = 8.73809524e-05 * tokens + 1.89833333
+    slope = (many - few) / 190.0
+    return slope * steps + (many - 200.0 * slope)
 
 
 @dataclass(frozen=True, slots=True)

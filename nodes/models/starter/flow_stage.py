@@ -19,12 +19,12 @@ from torch import Tensor
 
 from nodes.models.autoencoders.kl import Autoencoder
 from nodes.models.flux1.config import Config
-from nodes.models.flux1.transformer import Transformer, pack
+from nodes.models.flux1.transformer import Transformer, pack, unpack
 from nodes.models.starter.drawing import draw
 from nodes.models.starter.grammar import Caption, reworded, sample
 from nodes.models.starter.muon import Average, Both
 from nodes.models.starter.pace import Pace
-from nodes.models.starter.sampling import Parts, velocity
+from nodes.models.starter.sampling import CELLS, Parts, velocity
 from nodes.models.starter.text_stage import encode
 from nodes.models.starter.twins import Twins
 from nodes.models.starter.vae_stage import to_tensor
@@ -44,6 +44,7 @@ LEARNING_RATE = 3e-3
 EMPTY = 0.1  # part of the captions that become "", for classifier-free guidance
 TIME_MEAN, TIME_SPREAD = 0.6, 1.2
 SHAPE_WEIGHT = 2.0  # extra weight of the tokens that a shape touches
+REDRAWN_FROM = 0.55  # the largest time from which a latent is led back to the picture it came from
 SAVE_EVERY = 150.0  # seconds
 
 
@@ -75,6 +76,31 @@ def pool(vae: Autoencoder, size: int, seed: int, device: str, threads: int) -> P
         done = list(workers.map(part, range(0, size, 64)))
     weights = torch.cat([w for _, w in done])
     return Pool(captions, torch.cat([z for z, _ in done]), weights / weights.mean())
+
+
+@torch.no_grad()
+def redrawn(parts: Parts, size: int, seed: int, device: str) -> tuple[Tensor, Tensor]:
+    """Training pictures (N, 3, 128, 128) uint8 and their latents (N, 16, 16, 16), unscaled, as the transformer has them.
+
+    Each latent is noised to a time of up to `REDRAWN_FROM` and led back in four steps, told by its caption: wrong where
+    the transformer is wrong, and still of the same picture. The decoder learns from them to draw what is meant.
+    Meng et al. 2021, arXiv:2108.01073.
+    """
+    torch.manual_seed(seed)
+    r, all_x, all_z = random.Random(seed), [], []
+    for start in range(0, size, 32):
+        captions = [sample(r) for _ in range(min(32, size - start))]
+        x = to_tensor(np.stack([draw(c.scene, r) for c in captions])).to(device)
+        ids = parts.words.ids([c.text for c in captions])
+        text, pooled = encode(parts.t5, parts.clip, (ids[0].to(device), ids[1].to(device)))
+        z = pack(parts.vae.scaled(parts.vae.encode(x)[0]))
+        begin = REDRAWN_FROM * torch.rand(len(captions), device=device)
+        z = z + begin[:, None, None] * (torch.randn_like(z) - z)
+        for left in (1.0, 0.75, 0.5, 0.25):
+            z = z - 0.25 * begin[:, None, None] * velocity(parts.transformer, z, left * begin, text, pooled)
+        all_x.append(((x + 1) * 127.5).round().byte().cpu())
+        all_z.append(parts.vae.unscaled(unpack(z, CELLS, CELLS)).cpu())
+    return torch.cat(all_x), torch.cat(all_z)
 
 
 def fresh(seed: int) -> Transformer:

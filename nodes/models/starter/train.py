@@ -2,7 +2,8 @@
 
     OMP_NUM_THREADS=1 python -m nodes.models.starter.train --out DIR --minutes 100 [--threads 2] [--device cuda]
 
-Four stages share the minutes: the autoencoder, the text encoders, the latents of the training scenes, the transformer.
+Five stages share the minutes: the autoencoder, its decoder alone, the text encoders, the latents of the training scenes,
+the transformer.
 Each leaves its result in DIR/work and is skipped where that exists, so a run that was stopped goes on where it was.
 DIR/flux1 becomes a Flux.1 pipeline folder; DIR/curve.csv the losses and scores; DIR/work/*.png what it draws.
 """
@@ -27,7 +28,7 @@ from nodes.models.starter.sampling import Parts, Settings, images, sheet
 from nodes.models.starter.text_stage import Words
 from nodes.models.starter.tokenizers import write_clip, write_t5
 
-SHARE = {"vae": 0.13, "text": 0.06}  # of the minutes; the transformer gets what is left
+SHARE = {"vae": 0.15, "decoder": 0.25, "text": 0.04}  # of the minutes; the transformer gets what is left
 POOL = 16384  # training scenes
 PROBES = 64  # held-out captions drawn and judged now and then during training
 COLUMNS = ("stage", "seconds", "samples", "loss", "read", "cells", "score")
@@ -48,15 +49,26 @@ class Curve:
             csv.DictWriter(file, COLUMNS).writerow(row)
 
 
-def autoencoder(work: Path, minutes: float, args: argparse.Namespace, log: Curve) -> Autoencoder:
+def autoencoder(work: Path, args: argparse.Namespace, log: Curve) -> Autoencoder:
     """The trained autoencoder, from `work` where it is there."""
-    path = work / "vae.pt"
+    path, whole = work / "vae.pt", work / "vae-before-polish.pt"
+    if not whole.exists():
+        vae = vae_stage.train(args.minutes * SHARE["vae"], args.seed, args.device, args.threads, log)
+        _keep(vae_stage.measured(vae, args.seed + 1, args.device), whole)
     if not path.exists():
-        vae = vae_stage.train(minutes, args.seed, args.device, args.threads, log)
-        vae = vae_stage.measured(vae, args.seed + 1, args.device)
-        torch.save({"config": dataclasses.asdict(vae.config), "weights": vae.state_dict()}, path)
-    state = torch.load(path, map_location=args.device, weights_only=True)
-    vae = Autoencoder(Config(**state["config"])).to(args.device)
+        vae = _kept(whole, args.device)
+        vae_stage.polish(vae, args.minutes * SHARE["decoder"], args.seed + 3, args.device, args.threads, log)
+        _keep(vae, path)
+    return _kept(path, args.device)
+
+
+def _keep(vae: Autoencoder, path: Path) -> None:
+    torch.save({"config": dataclasses.asdict(vae.config), "weights": vae.state_dict()}, path)
+
+
+def _kept(path: Path, device: str) -> Autoencoder:
+    state = torch.load(path, map_location=device, weights_only=True)
+    vae = Autoencoder(Config(**state["config"])).to(device)
     vae.load_state_dict(state["weights"])
     return vae.eval().requires_grad_(False)
 
@@ -98,7 +110,7 @@ def main() -> None:
     begin, work = time.time(), args.out / "work"
     work.mkdir(parents=True, exist_ok=True)
     log = Curve(args.out / "curve.csv")
-    vae = autoencoder(work, args.minutes * SHARE["vae"], args, log)
+    vae = autoencoder(work, args, log)
     words, text = readers(work, args.minutes * SHARE["text"], args, log)
     data = scenes(work, vae, args)
     parts = Parts(words, text.t5, text.clip, flow_stage.fresh(args.seed).to(args.device).requires_grad_(False), vae)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nodes.models.autoencoders.kl import Autoencoder, Config, drawn
@@ -23,14 +24,15 @@ from nodes.models.starter.twins import Twins
 
 CONFIG = Config(widths=(8, 16, 32, 64), layers=1, groups=4, latent=16, scale=1.0, shift=0.0, sample_size=128)
 BATCH = 4
+POLISH_BATCH = 8
 LEARNING_RATE = 4e-3
 KL = 3e-4  # per latent value, against the mean error per colour value
 NOISE = 0.1  # on the latent that is decoded; the latent itself has about unit variance
 
 
-def pictures(r: random.Random, n: int) -> Tensor:
-    """(n, 3, 128, 128) in −1…1; three of four are crowds, the rest scenes as captions describe them."""
-    drawn_ = [crowd(r) if r.random() < 0.75 else draw(sample(r).scene, r) for _ in range(n)]
+def pictures(r: random.Random, n: int, crowds: float = 0.75) -> Tensor:
+    """(n, 3, 128, 128) in −1…1; that part of them are crowds, the rest scenes as captions describe them."""
+    drawn_ = [crowd(r) if r.random() < crowds else draw(sample(r).scene, r) for _ in range(n)]
     return to_tensor(np.stack(drawn_))
 
 
@@ -48,9 +50,25 @@ def loss_of(vae: Autoencoder, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def polish_loss_of(vae: Autoencoder, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """The decoder's part of it, on latents that are wrong by up to a tenth, as a sampled one may be."""
+    """The decoder's part of it, on latents that are wrong by up to a tenth, as a sampled one may be.
+
+    Half of it is of the outlines alone, each picture's counting alike: a single small shape is a fortieth of a picture.
+    """
     wrong = 0.1 * z.std() * torch.rand(len(z), 1, 1, 1, device=z.device)
-    return likeness(vae.decode(z + wrong * torch.randn_like(z)), x)
+    y = vae.decode(z + wrong * torch.randn_like(z))
+    near = outlines(x)
+    share = near / near.mean((1, 2, 3), keepdim=True).clamp(min=1e-3)
+    loss, error = likeness(y, x)
+    off = (y - x).abs()
+    return loss + (share * (off + 2 * off.square())).mean(), error
+
+
+def outlines(x: Tensor) -> Tensor:
+    """(B, 3, H, W) → (B, 1, H, W): 1 within three pixels of where the colour changes, else 0."""
+    step = torch.zeros_like(x[:, :1])
+    step[:, :, 1:] += x.diff(dim=2).abs().amax(1, keepdim=True)
+    step[..., 1:] += x.diff(dim=3).abs().amax(1, keepdim=True)
+    return F.max_pool2d((step > 0.02).float(), 7, stride=1, padding=3)
 
 
 def likeness(y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,29 +115,48 @@ def train(
     return vae.eval().requires_grad_(False)
 
 
-def polish(vae: Autoencoder, minutes: float, seed: int, device: str, threads: int, log: Callable[..., None]) -> None:
-    """Trains the decoder alone for that many minutes; the latents keep their meaning."""
+def polish(
+    vae: Autoencoder,
+    minutes: float,
+    seed: int,
+    device: str,
+    threads: int,
+    log: Callable[..., None],
+    redrawn: tuple[Tensor, Tensor] | None = None,
+    look: Callable[[dict[str, Tensor]], None] | None = None,
+) -> None:
+    """Trains the decoder alone for that many minutes; the latents keep their meaning.
+
+    redrawn  pictures (N, 3, 128, 128) uint8 and latents (N, 16, 16, 16) for half of each batch: `flow_stage.redrawn`
+    look     is called now and then with the averaged weights
+    """
     torch.manual_seed(seed)
     r = random.Random(seed)
     vae.decoder.requires_grad_(True)
     best = Both(vae.decoder, LEARNING_RATE, lambda n, p: n.startswith(("conv_in", "conv_out")), adam_ratio=0.5)
-    average, pace, twins = Average(vae.decoder, 0.995), Pace(minutes), Twins(vae, threads)
+    average, pace, twins = Average(vae.decoder, 0.998), Pace(minutes), Twins(vae, threads)
     seen, errors, last = 0, [], time.time()
     while not pace.over:
         best.set_lr(pace.rate(warmup=0.05, floor=0.01))
-        x = pictures(r, BATCH).to(device)
+        x = pictures(r, POLISH_BATCH // (2 if redrawn else 1), crowds=0.4).to(device)
         with torch.no_grad():
             z = vae.encode(x)[0]
+        if redrawn:
+            chosen = torch.randint(len(redrawn[0]), (POLISH_BATCH // 2,))
+            x = torch.cat((x, redrawn[0][chosen].to(device) / 127.5 - 1))
+            z = torch.cat((z, redrawn[1][chosen].to(device)))
         errors.append(
             float(twins.gradients(list(zip(x.chunk(threads), z.chunk(threads), strict=True)), polish_loss_of))
         )
         torch.nn.utils.clip_grad_norm_(vae.decoder.parameters(), 1.0)
         best.step()
         average.update(vae.decoder)
-        seen += BATCH
+        seen += POLISH_BATCH
         if time.time() - last > 15:
             log(stage="decoder", seconds=pace.seconds, samples=seen, loss=float(np.mean(errors)))
             errors, last = [], time.time()
+            if look:
+                look(average.weights)
     vae.decoder.load_state_dict(average.weights)
     vae.eval().requires_grad_(False)
 

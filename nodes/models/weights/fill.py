@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -34,17 +35,25 @@ Dtype = torch.dtype | Callable[[str], torch.dtype]
 
 
 def fill(
-    module: nn.Module, header: Header, rename: Mapping[str, Source], dtype: Dtype, device: str | torch.device = "cpu"
+    module: nn.Module,
+    header: Header,
+    rename: Mapping[str, Source],
+    dtype: Dtype,
+    device: str | torch.device = "cpu",
+    copies: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Give every parameter and saved buffer of `module` its numbers from the file.
 
     rename  where each parameter is; names of the module → pieces of the file
     dtype   of floating-point parameters: one, or one by name. The weight of a PackedLinear is packed as that says
+    copies  stored tensors that are not read, because they are others once more: name → the other's
 
     Raises Refused naming the file, the tensors and both shapes when any is missing, left over, of another shape, or
-    of a dtype that cannot be read. Tied parameters are read once and stay tied.
+    of a dtype that cannot be read; or when a copy is none. Tied parameters are read once and stay tied.
     """
-    plain, scales = separate(header)
+    whole, scales = separate(header)
+    _check_copies(whole, copies)
+    plain = whole.without(copies.__contains__) if copies else whole
     wanted = _wanted(module)
     _check(plain, rename, wanted, scales)
     targets: dict[str, Tensor] = {}
@@ -118,6 +127,29 @@ def _check(
     ]
     if problems:
         raise Refused(problems)
+
+
+def _check_copies(header: Header, copies: Mapping[str, str]) -> None:
+    """Raise Refused when a tensor that should be another once more is stored with other bytes."""
+    for name, other in copies.items():
+        one, two = header.tensors[name], header.tensors.get(other)
+        if two is None or (one.dtype, one.shape) != (two.dtype, two.shape) or not _alike(one, two):
+            what = f"'{shown(name)}' is not '{shown(other)}' once more: this model was trained with the two apart."
+            raise bad_file(header.path, what, "Such models are not read yet; use one that was not trained further.")
+
+
+def _alike(one: TensorInfo, two: TensorInfo) -> bool:
+    """Whether the same bytes are stored for both."""
+    with one.path.open("rb") as first, two.path.open("rb") as second:
+        first.seek(one.offset)
+        second.seek(two.offset)
+        left = one.nbytes
+        while left > 0:
+            size = min(left, 8 << 20)
+            if first.read(size) != second.read(size):
+                return False
+            left -= size
+    return True
 
 
 def _misfit(name: str, like: Tensor, pieces: list[tuple[Piece, TensorInfo]], scales: Mapping[str, Scale]) -> list[str]:

@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 
 from nodes.models.auraflow.config import Config as AuraConfig
-from nodes.models.family import FAMILIES, Family
+from nodes.models.family import FAMILIES, Family, family_named
 from nodes.models.flux1.config import Config as FluxConfig
+from nodes.models.flux2.config import Config as Flux2Config
+from nodes.models.lumina.config import Config as LuminaConfig
 
 from . import checkpoints as made
 from .checkpoints import State
+from .flux2 import namings as flux2
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,12 @@ def aura_told(texts: int, tokens: int) -> dict[str, Tensor]:
     return {"text": draw(texts, tokens, 48, seed=3)}
 
 
+def lumina_told(texts: int, tokens: int) -> dict[str, Tensor]:
+    mask = torch.ones(texts, tokens)
+    mask[0, tokens - 1] = 0
+    return {"text": draw(texts, tokens, 48, seed=3) * mask[..., None], "mask": mask}
+
+
 AURA_TOP = {
     "register_tokens": "register_tokens", "positional_encoding": "pos_embed.pos_embed",
     "init_x_linear.weight": "pos_embed.proj.weight", "init_x_linear.bias": "pos_embed.proj.bias",
@@ -107,6 +116,39 @@ def aura_to_diffusers(state: State, config: Any) -> State:
     return out
 
 
+LUMINA_TOP = {
+    "x_embedder": "patch_embedder.proj", "t_embedder.mlp.0": "time_caption_embed.timestep_embedder.linear_1",
+    "t_embedder.mlp.2": "time_caption_embed.timestep_embedder.linear_2",
+    "cap_embedder.0": "time_caption_embed.caption_embedder.0", "final_layer.linear": "norm_out.linear_2",
+    "cap_embedder.1": "time_caption_embed.caption_embedder.1", "final_layer.adaLN_modulation.1": "norm_out.linear_1",
+}  # fmt: skip
+LUMINA_BLOCK = {
+    "wq": ("attn1.to_q", "attn2.to_q"), "wk": ("attn1.to_k",), "wv": ("attn1.to_v",), "wk_y": ("attn2.to_k",),
+    "wv_y": ("attn2.to_v",), "wo": ("attn2.to_out.0",), "q_norm": ("attn1.norm_q", "attn2.norm_q"),
+    "k_norm": ("attn1.norm_k",), "ky_norm": ("attn2.norm_k",), "attention_norm1": ("norm1.norm",),
+    "attention_norm2": ("norm2",), "attention_y_norm": ("norm1_context",), "adaLN_modulation.1": ("norm1.linear",),
+    "w1": ("feed_forward.linear_1",), "w2": ("feed_forward.linear_2",), "w3": ("feed_forward.linear_3",),
+}  # fmt: skip
+
+
+def lumina_to_diffusers(state: State, config: Any) -> State:
+    out: State = {"pad_token": state["pad_token"]}
+    for name, tensor in state.items():
+        stem, _, leaf = name.rpartition(".")
+        if stem in LUMINA_TOP:
+            out[f"{LUMINA_TOP[stem]}.{leaf}"] = tensor
+        elif name.startswith("layers."):
+            _, number, inner = name.split(".", 2)
+            inner = inner.removeprefix("attention.").removeprefix("feed_forward.")
+            if inner == "gate":
+                out[f"layers.{number}.gate"] = tensor
+                continue
+            inner = inner.rpartition(".")[0]
+            for new in LUMINA_BLOCK.get(inner, (inner,)):
+                out[f"layers.{number}.{new}.{leaf}"] = tensor.clone()
+    return out
+
+
 EXAMPLES = {
     "flux1": Example(
         FAMILIES[0],
@@ -139,6 +181,46 @@ EXAMPLES = {
             "register_tokens": [(64,), (1, 0, 64), (1, 10**6, 64)],
             "double_layers.7.modX.1.weight": [(384, 64)],
             "single_layers.99999.modCX.1.weight": [(384, 64)],
+        },
+    ),
+    "lumina": Example(
+        FAMILIES[2],
+        LuminaConfig.tiny(),
+        {"sample_size": 16},
+        lumina_to_diffusers,
+        lumina_told,
+        {
+            "Next-SFT": (LuminaConfig(), 1_627_386_400, 567, 639),
+            "Next without shared heads": (LuminaConfig(kv_heads=32), 1_988_524_576, 567, 639),
+        },
+        ("layers.0.attention.wk_y.weight", "layers.0.attention_norm1.weight", "cap_embedder.1.weight"),
+        {
+            "x_embedder.weight": [(64,), (0, 0), (64, 15), (10**9, 16)],
+            "layers.0.attention.gate": [(), (0,), (3,), (10**6,)],
+            "layers.0.attention.wk.weight": [(33, 64), (64,)],
+            "layers.7.attention.gate": [(4,)],
+            "final_layer.linear.weight": [(31, 64), (64,), (8, 64)],
+        },
+    ),
+    "flux2": Example(
+        family_named("flux2"),
+        Flux2Config.tiny(),
+        {},
+        flux2.to_diffusers,
+        aura_told,
+        {
+            "dev": (Flux2Config.dev(), 32_223_281_152, 299, 331),
+            "klein-4b": (Flux2Config.klein_4b(), 3_875_544_576, 149, 169),
+            "klein-9b": (Flux2Config.klein_9b(), 9_078_581_248, 201, 233),
+        },
+        ("double_stream_modulation_img.lin.weight", "img_in.weight", "single_blocks.0.linear1.weight"),
+        {
+            "img_in.weight": [(64,), (0, 0), (60, 128), (64, 0), (64, 129)],
+            "txt_in.weight": [(64,), (64, 0), (64, 47)],
+            "single_blocks.0.norm.key_norm.scale": [(0,), (48,), (10**6,)],
+            "double_blocks.7.img_mlp.0.weight": [(1, 1)],
+            "single_blocks.99999.linear1.weight": [(1, 1)],
+            "double_blocks.0.img_mlp.0.weight": [(1,), (101, 64)],
         },
     ),
 }

@@ -64,7 +64,7 @@ def space(example: Example, batch: int = 1, height: int = 4, width: int = 6) -> 
 def test_it_says_what_it_reads_with_and_what_it_is_best_used_with(example: Example) -> None:
     defaults, config = example.family.defaults, example.config
     assert defaults.ENCODERS and all(kind in ENCODERS for kind in defaults.ENCODERS)
-    assert (defaults.LATENT.channels, defaults.LATENT.downscale) == (config.latent_channels, 8)
+    assert defaults.LATENT.channels == config.latent_channels
     usual = defaults.defaults(config)
     assert usual.solver in SOLVERS and usual.schedule.spacing in SPACINGS
     assert usual.size % usual.multiple == 0 and usual.multiple == defaults.LATENT.patch * defaults.LATENT.downscale
@@ -74,11 +74,11 @@ def test_it_says_what_it_reads_with_and_what_it_is_best_used_with(example: Examp
     assert sigmas[0] == 1 and sigmas[-1] == 0
 
 
-def test_it_knows_the_colours_of_each_of_its_channels(example: Example) -> None:
+def test_it_knows_the_colours_of_each_of_its_channels_or_of_none(example: Example) -> None:
     from importlib import import_module
 
     rows = import_module(f"{example.family.package}.preview").COLOURS
-    assert len(rows) == example.config.latent_channels + 1 and {len(row) for row in rows} == {3}
+    assert len(rows) in (0, example.config.latent_channels + 1) and {len(row) for row in rows} <= {3}
 
 
 @pytest.mark.parametrize(("example", "variant", "diffusers"), each_release())
@@ -94,7 +94,8 @@ def test_every_release_is_known_by_its_shapes_alone(example: Example, variant: s
     assert part.layout == ("diffusers" if diffusers else "original")
     renamed = example.family.keys.rename(part)
     assert renamed.keys() == truth.keys()
-    assert {piece.name for source in renamed.values() for piece in source} == state.keys()
+    copies = example.family.keys.copies(part) if hasattr(example.family.keys, "copies") else {}
+    assert {piece.name for source in renamed.values() for piece in source} | copies.keys() == state.keys()
 
 
 def holds(module: nn.Module, truth: dict[str, Tensor]) -> None:
@@ -218,7 +219,8 @@ def test_prompts_are_repeated_one_by_one_to_fill_the_batch(example: Example) -> 
 
 def test_guidance_in_one_forward_is_guidance_in_two(example: Example) -> None:
     net, x = net_of(example), noise(space(example, 2), 1)
-    positive, negative = example.told(2, 5), {name: -tensor[:1] for name, tensor in example.told(2, 5).items()}
+    positive = example.told(2, 5)
+    negative = {name: tensor[1:] if name == "mask" else -tensor[1:] for name, tensor in example.told(2, 5).items()}
     calls = 0
 
     def speak(told: Any, shape: Any) -> Callable[[Tensor, float], Tensor]:
@@ -239,11 +241,13 @@ def test_guidance_in_one_forward_is_guidance_in_two(example: Example) -> None:
 
 @pytest.mark.parametrize(
     ("batch", "channels", "height", "texts", "said"),
-    [(1, 0, 5, 1, "multiples of 16 pixels"), (1, 3, 4, 1, "7 channels|19 channels"), (3, 0, 4, 2, "2 texts")],
+    [(1, 0, 5, 1, "multiples of 16 pixels"), (1, 3, 4, 1, "(7|19|131) channels"), (3, 0, 4, 2, "2 texts")],
 )
 def test_what_does_not_fit_is_refused_in_words(
     batch: int, channels: int, height: int, texts: int, said: str, example: Example
 ) -> None:
+    if height % 2 and example.family.defaults.LATENT.patch == 1:
+        pytest.skip("every cell is a patch")
     shape = (batch, example.config.latent_channels + channels, height, 6)
     with pytest.raises(Refused, match=said):
         example.family.transformer.velocity(net_of(example), example.told(texts, 5), shape, [0.5])

@@ -8,7 +8,8 @@ import torch
 from graph_runtime.problem import Refused
 from nodes.models.auraflow.config import Config
 from nodes.models.auraflow.defaults import defaults
-from nodes.models.auraflow.transformer import Transformer, latent_of, patches_of, shortened, velocity
+from nodes.models.auraflow.transformer import Transformer, shortened, velocity
+from nodes.models.layers.patches import latent_of, patches_of
 from nodes.models.sampling.noise import noise
 
 

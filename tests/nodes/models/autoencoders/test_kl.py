@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import random
+from pathlib import Path
+
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -11,6 +15,12 @@ from torch import Tensor
 from nodes.models.autoencoders.kl import Autoencoder, Config, drawn
 from nodes.models.autoencoders.preview import false_colors, fitted, fitted_to
 from nodes.models.autoencoders.tiles import tiled
+from nodes.models.family import find
+from nodes.models.load import load_autoencoder
+from nodes.models.starter.drawing import draw
+from nodes.models.starter.grammar import sample
+
+STARTER = Path(__file__).parents[4] / "nodes/models/starter/flux1"
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +124,18 @@ def test_a_linear_picture_is_seen_in_its_colours() -> None:
 def test_the_colours_of_an_autoencoder_are_always_the_same(vae: Autoencoder) -> None:
     one, other = fitted_to(vae), fitted_to(vae)
     assert torch.equal(one.matrix, other.matrix) and one.matrix.shape == (4, 3)
+
+
+def test_the_colours_of_an_autoencoder_show_its_pictures() -> None:
+    part = find(STARTER).parts["vae"]
+    trained = load_autoencoder(part, torch.float32, "cpu", None)
+    r = random.Random(5)
+    scenes = torch.stack([torch.from_numpy(draw(sample(r).scene, r)) for _ in range(6)])
+    pictures = scenes.permute(0, 3, 1, 2).float() / 127.5 - 1
+    colors = fitted_to(trained)
+    latents = trained.scaled(trained.encode(pictures)[0])
+    shown = torch.stack([colors.pixels(one) for one in latents]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    assert (shown - F.adaptive_avg_pool2d(pictures, shown.shape[2:])).abs().mean() < 0.3  # from black to white is 2
 
 
 def test_false_colours_show_shapes() -> None:

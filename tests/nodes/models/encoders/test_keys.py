@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from graph_runtime.problem import Refused
-from nodes.models.encoders import clip, keys, t5
+from nodes.models.encoders import clip, keys, t5, umt5
 
 from ..headers import header, shapes_of
 
 CLIP_L = shapes_of(clip.build())
 T5_XXL = shapes_of(t5.build())
+PILE_T5 = shapes_of(umt5.build())
 
 
 def test_clip_l_is_known_by_its_shapes_alone() -> None:
@@ -25,6 +26,15 @@ def test_t5_xxl_is_known_by_its_shapes_alone() -> None:
     assert (part.kind, part.config, part.variant) == ("t5", t5.XXL, "T5-XXL")
     assert part.header.parameters == 4_762_310_656 and len(part.header.tensors) == 219
     assert keys.rename(part).keys() == T5_XXL.keys() | {"encoder.embed_tokens.weight"}
+
+
+def test_pile_t5_is_known_as_umt5_whatever_it_is_called() -> None:
+    """By a table of positions in its second block; read as T5, a third of its output would be wrong."""
+    part = keys.match_t5(header(PILE_T5, {"model_type": "t5", "architectures": ["T5EncoderModel"]}))
+    assert part is not None
+    assert (part.kind, part.config, part.variant) == ("umt5", umt5.PILE_XL, "UMT5-XL")
+    assert part.header.parameters == 1_223_550_976 and len(part.header.tensors) == 242
+    assert keys.rename(part).keys() == PILE_T5.keys() | {"encoder.embed_tokens.weight"}
 
 
 def test_what_lies_beside_a_text_encoder_is_left_out() -> None:

@@ -1,0 +1,52 @@
+"""What a Lumina-Next model is used with when nobody says otherwise. Plain numbers; those of its released pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nodes.models.autoencoders import sdxl
+from nodes.models.family import LatentFormat
+from nodes.models.lumina.config import Config
+from nodes.models.sampling.schedule import Schedule
+
+ENCODERS = ("gemma",)
+"""The text encoders it reads prompts with, in the order of a diffusers folder."""
+
+LATENT = LatentFormat(channels=sdxl.CHANNELS, downscale=8, scale=sdxl.SCALE, shift=0.0, patch=2)
+
+TEXT_LENGTH = 256
+"""Tokens of a text at most. Shorter ones are padded, and the padding is never read."""
+
+OPTIONS = ("positions", "watershed", "proportional")
+"""What `velocity` can be told beyond what every family's can."""
+
+POSITIONS = ("watershed", "frequency", "time", "none")
+"""How positions stretch to other sizes than those of training (`lumina.positions`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """steps, guidance (distilled: it has none), true_cfg (1 is off), schedule, solver, text_length (tokens), size and
+    multiple (pixels).
+
+    guided_channels  how many of the latent's channels a negative leads; 0 is all. Three of four is an oversight that
+                     the released pictures were made with
+    """
+
+    steps: int
+    schedule: Schedule
+    true_cfg: float
+    guided_channels: int
+    guidance: float = 0.0
+    text_length: int = TEXT_LENGTH
+    solver: str = "euler"
+    size: int = 1024
+    multiple: int = 16
+
+
+RELEASED = Defaults(steps=30, schedule=Schedule(spacing="normal"), true_cfg=4.0, guided_channels=3)
+
+
+def defaults(config: Config) -> Defaults:
+    """The same for every release; the size is what it was trained on. The authors' scripts use a shift of 4."""
+    return replace(RELEASED, size=8 * config.side)

@@ -1,0 +1,5 @@
+"""About what a Lumina-Next latent looks like, without its autoencoder, which is SDXL's."""
+
+from nodes.models.autoencoders.sdxl import COLOURS
+
+__all__ = ["COLOURS"]

@@ -1,0 +1,64 @@
+"""The picture of the README: what the checkpoint draws for eight prompts, each under its prompt:
+
+    python -m nodes.models.starter.samples [--model DIR] [--out FILE] [--seed 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from nodes.models.starter.checkpoint import load
+from nodes.models.starter.sampling import images
+from nodes.models.starter.score import HERE, recommended
+
+PROMPTS = (
+    "a large red circle on the left and a small blue square on the right, on a yellow background",
+    "three green triangles in a row",
+    "a purple ring above a black cross",
+    "five orange diamonds on a light blue background",
+    "four small pink rings in the corners on a black background",
+    "a big yellow square to the left of a tiny purple triangle, grey background",
+    "two blue crosses in a column, on a beige background",
+    "a red diamond at the top left, a green circle in the middle and an orange square at the bottom right",
+)
+COLUMNS = 4
+ZOOM = 1.5
+GAP, TITLE, LINE = 12, 64, 28  # pixels around a picture, above it for its prompt; letters of a line
+
+
+def samples(pictures: np.ndarray, prompts: tuple[str, ...]) -> Image.Image:
+    """(B, H, W, 3) uint8 in rows of four, enlarged, each under its prompt."""
+    side = int(pictures.shape[1] * ZOOM)
+    rows = -(-len(pictures) // COLUMNS)
+    out = Image.new("RGB", (COLUMNS * (side + GAP) + GAP, rows * (side + TITLE + GAP) + GAP), "white")
+    pen, font = ImageDraw.Draw(out), ImageFont.load_default(12)
+    for i, (picture, prompt) in enumerate(zip(pictures, prompts, strict=True)):
+        x, y = GAP + i % COLUMNS * (side + GAP), GAP + i // COLUMNS * (side + TITLE + GAP)
+        text = "\n".join(textwrap.wrap(prompt, LINE))
+        pen.multiline_text((x, y + TITLE - 6), text, "black", font, anchor="ld", spacing=2)
+        out.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC), (x, y + TITLE))
+        pen.rectangle((x - 1, y + TITLE - 1, x + side, y + TITLE + side), outline="#cccccc")
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Draw the starter's sample sheet.")
+    parser.add_argument("--model", type=Path, default=HERE / "flux1")
+    parser.add_argument("--out", type=Path, default=HERE / "samples.png")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    seeds = [args.seed + i for i in range(len(PROMPTS))]
+    pictures = images(load(args.model), list(PROMPTS), seeds, recommended(args.model))
+    samples(pictures, PROMPTS).save(args.out, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
