@@ -64,7 +64,7 @@ def outline(found: Found, storage: str = UNPACKED) -> tuple[nn.Module, dict[str,
     with torch.device("meta"):
         module: nn.Module = found.family.transformer.Transformer(part.config)
     rename = keys.rename(part)
-    pack_linears(module, part.header, rename, storage, getattr(keys, "KEPT", ()))
+    pack_linears(module, part.header, rename, storage, keys.KEPT)
     return module, rename
 
 
