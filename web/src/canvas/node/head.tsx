@@ -3,9 +3,10 @@
 import { ChevronDown, ChevronRight, CircleAlert, History, LogIn } from "lucide-react";
 import { useEffect, useRef } from "react";
 import { setCollapsed, setTitle } from "../../core/commands";
-import { duration, size, t } from "../../ui/text";
+import { size, t } from "../../ui/text";
 import { useStage, useStepRun, useUi } from "../context";
 import type { SceneNode } from "../scene_types";
+import { took } from "../words";
 
 export function Head({ node, wrong }: { node: SceneNode; wrong: boolean }) {
   const stage = useStage();
@@ -83,7 +84,7 @@ export function Badges({ id }: { id: string }) {
   if (state !== "done" && state !== "failed") return null;
   return (
     <div className="ll-badges">
-      <span className="ll-badge">{duration(time)}</span>
+      <span className="ll-badge">{took(time)}</span>
       {peak > 0 && <span className="ll-badge">{size(peak)}</span>}
     </div>
   );
