@@ -32,7 +32,7 @@ export function paintGroup(
   const title = fitText(ctx, group.title, rect.width - inset - 14, size);
   ctx.fillStyle = paints.text;
   ctx.fillText(title, rect.x + inset, rect.y + Math.max(GROUP_HEAD, size * 1.5) / 2);
-  if (rect.width > 60 && zoom > 0.3) corner(ctx, rect, withAlpha(color, 0.8));
+  if (rect.width > 60 && zoom > 0.3 && !group.collapsed) corner(ctx, rect, withAlpha(color, 0.8));
 }
 
 /** Where it is folded: pressed, its content is hidden or shown. */
