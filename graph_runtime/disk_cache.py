@@ -1,12 +1,12 @@
 """Answers on disk, found by key, believed only after checking.
 
-    <folder>/ab/abcdef….json          {"format": 1, "outputs": {...}, "blob": {"hash", "bytes"} or null, "check": hash
-    of this} <folder>/ab/abcdef….blob          the tensors, as the codec writes them (safetensors)
+    <folder>/ab/abcdef….json    {"format": 1, "outputs": {...}, "blob": {"hash", "bytes"} or null, "check": its hash}
+    <folder>/ab/abcdef….blob    the tensors, as the codec writes them (safetensors)
 
-Both are written beside their place and renamed, the blob first and flushed to disk, so that a crash leaves at most a stray
-file, which is swept later; a page without a blob is not worth the wait for the disk. A hash that does not match is a miss, and removes the entry. The oldest used leave first
-when the bytes on disk would exceed the budget. Several processes may share a folder: whoever finds a file gone has a
-miss. Knows no tensor: the codec is given.
+Both are written beside their place and renamed, the blob first and flushed to disk, so that a crash leaves at most a
+stray file, which is swept later; a page without a blob is not worth the wait for the disk. A hash that does not fit is
+a miss, and removes the entry. The oldest used leave first when the bytes on disk would exceed the budget. Several
+processes may share a folder: whoever finds a file gone has a miss. Knows no tensor: the codec is given.
 """
 
 from __future__ import annotations

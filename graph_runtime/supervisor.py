@@ -294,8 +294,9 @@ class Supervisor:
             self.queue.put_back(run, attempt).result()
         else:
             result = {"seconds": round(end.seconds, 4), "files": files}
-            finished = self.queue.finish(run, attempt, end.status, end.problems, result)
-            if slot.next is None and slot.handle.pid and not self.stopping.is_set():
+            goes_on = slot.next is None and slot.handle.pid != 0 and not self.stopping.is_set()
+            finished = self.queue.finish(run, attempt, end.status, end.problems, result, can_wait=goes_on)
+            if goes_on:
                 slot.next = self.queue.claim(slot.name)  # the two share a commit
             finished.result()
         waited = max(0.0, (claim.run.started or claim.run.created) - claim.run.created)

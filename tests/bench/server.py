@@ -175,6 +175,13 @@ def rss(one: Ours | Comfy) -> int:
     return int(psutil.Process(one.process.pid).memory_info().rss) >> 20
 
 
+def processor(one: Ours | Comfy) -> float:
+    """Seconds that its processes have computed."""
+    assert one.process is not None
+    whole = psutil.Process(one.process.pid)
+    return float(sum(sum(process.cpu_times()[:2]) for process in (whole, *whole.children(recursive=True))))
+
+
 async def throughput(one: Ours | Comfy, session: aiohttp.ClientSession) -> dict[str, float]:
     """Submissions a second over eight connections, and runs a second from the first submission to the last end."""
     numbers = iter(range(1_000_000, 1_000_000 + SUBMITS))
@@ -185,7 +192,7 @@ async def throughput(one: Ours | Comfy, session: aiohttp.ClientSession) -> dict[
             async with session.post(one.url + path, json=body) as answer:
                 assert answer.status in (200, 201), await answer.text()
 
-    begun = time.monotonic()
+    computed, begun = processor(one), time.monotonic()
     await asyncio.gather(*(submitter() for _ in range(AT_ONCE)))
     submitted = time.monotonic() - begun
 
@@ -195,7 +202,8 @@ async def throughput(one: Ours | Comfy, session: aiohttp.ClientSession) -> dict[
     await until(empty, 0.05)
     done = time.monotonic() - begun
     assert await one.failed(session) == 0
-    return {"submits/s": SUBMITS / submitted, "runs/s": SUBMITS / done}
+    computed = processor(one) - computed
+    return {"submits/s": SUBMITS / submitted, "runs/s": SUBMITS / done, "cpu": computed / SUBMITS}
 
 
 async def hearing(one: Ours | Comfy, session: aiohttp.ClientSession) -> dict[str, list[float]]:
@@ -317,6 +325,8 @@ async def measure(one: Ours | Comfy) -> dict[str, Any]:
                 async with session.get(one.url + one.health) as answer:
                     await answer.read()
                 pings.append(time.monotonic() - begun)
+            if isinstance(one, Ours):
+                await spare_at_rest(one)
             found |= {"health": pings} | await throughput(one, session)
             found |= await hearing(one, session)
             found["rss after"] = rss(one)
@@ -351,6 +361,7 @@ def show(found: dict[str, dict[str, Any]]) -> None:
     line("health answered, ms, p50 / p99", lambda f: ms(f["health"]))
     line("submissions per second", lambda f: f"{f['submits/s']:.0f}")
     line("runs per second", lambda f: f"{f['runs/s']:.0f}")
+    line("processor time of a submission and its run, ms, all processes", lambda f: f"{f['cpu'] * 1e3:.1f}")
     line(f"submission heard by {CLIENTS} clients, ms, p50 / p99", lambda f: ms(f["heard"]))
     line(f"event to {CLIENTS} clients, ms, p50 / p99", lambda f: ms(f["event"]) if f["event"] else "not told")
     line("worker killed to next run started, s, least / median / most",
