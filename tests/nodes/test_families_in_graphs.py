@@ -144,6 +144,21 @@ def test_a_saved_text_is_read_again(family: str, bench: Bench) -> None:
     assert len(samples) == 2 and not torch.allclose(samples[0], samples[1])
 
 
+def test_texts_of_any_length_are_mixed(family: str, bench: Bench) -> None:
+    steps = graph(family)
+    steps["long"] = ("encode_text", {"text_encoder": "@load.text_encoder", "prompt": "a red circle on a blue square"})
+    steps["mix"] = ("mix_conditionings", {"a": "@text.conditioning", "b": "@long.conditioning", "amount": 0.0})
+    usual = bench.good(steps, "paint").one("paint").samples
+    steps["paint"][1]["positive"] = "@mix.conditioning"
+    mixed = []
+    for amount in (0.5, 1.0):
+        steps["mix"][1]["amount"] = amount
+        mixed.append(bench.good(steps, "paint").one("paint").samples)
+    steps["paint"][1]["positive"] = "@long.conditioning"
+    assert torch.allclose(mixed[1], bench.good(steps, "paint").one("paint").samples, atol=1e-4)
+    assert mixed[0].isfinite().all() and not torch.allclose(mixed[0], usual, atol=1e-4)
+
+
 def test_chosen_positions_change_the_picture_or_say_that_they_cannot(family: str, bench: Bench) -> None:
     ways = {"auraflow": "stretched", "lumina": "none"}
     steps = graph(family)

@@ -171,6 +171,18 @@ def _to_lowest(n: int, lowest: float) -> Numbers:
     return np.linspace(1000.0, lowest * 1000, n) / 1000
 
 
+def _sigmoid(n: int, lowest: float) -> Numbers:
+    """1 … towards 0 along a logistic curve: small steps at both ends, as Lumina-Next's paper proposes.
+
+    Ours: arXiv:2406.18583 names the curve and no released code has it. It is steep enough for steps in the middle that
+    are four times those at the ends.
+    """
+    steep = 2.634  # the slope of 1 / (1 + e⁻ˣ) is 1/4 at 0 and 1/16 here
+    curve = 1 / (1 + np.exp(-steep * (1 - 2 * np.arange(n) / n)))
+    low, high = 1 / (1 + math.exp(steep)), 1 / (1 + math.exp(-steep))
+    return ((curve - low) / (high - low)).astype(np.float32)
+
+
 def _karras(levels: Numbers) -> Numbers:
     """Equal steps in σ^(1/7). Karras et al. 2022, arXiv:2206.00364 (5)."""
     top, bottom = float(levels[0]) ** (1 / 7), float(levels[-1]) ** (1 / 7)
@@ -220,6 +232,7 @@ def _same(levels: Numbers) -> Numbers:
 SPACINGS: dict[str, Spacing] = {
     "simple": Spacing("Simple", _even, _same),
     "normal": Spacing("Normal", _to_lowest, _same),
+    "sigmoid": Spacing("Sigmoid", _sigmoid, _same),
     "karras": Spacing("Karras", _even, _karras),
     "exponential": Spacing("Exponential", _even, _exponential),
     "beta": Spacing("Beta", _even, _beta),

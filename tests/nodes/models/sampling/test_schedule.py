@@ -27,6 +27,13 @@ def test_levels_fall_from_one_to_nothing(steps: int, tokens: int, shift: float, 
     assert all(now > after for now, after in itertools.pairwise(sigmas))
 
 
+def test_along_a_sigmoid_steps_are_small_at_both_ends_and_four_times_as_large_between() -> None:
+    sigmas = Schedule(spacing="sigmoid").sigmas(200, 0)
+    steps = [now - after for now, after in itertools.pairwise(sigmas)]
+    assert abs(max(steps) / steps[0] - 4) < 0.1 and abs(steps[0] / steps[-1] - 1) < 0.05
+    assert abs(sigmas[100] - 0.5) < 1e-6 and steps.index(max(steps)) in range(98, 102)
+
+
 def test_larger_pictures_stay_longer_at_high_noise() -> None:
     small, large = (Schedule(dynamic=True).sigmas(8, tokens) for tokens in (256, 8192))
     assert all(a < b for a, b in zip(small[1:-1], large[1:-1], strict=True))
