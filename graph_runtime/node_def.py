@@ -24,6 +24,7 @@ class Knob:
     """What an annotation says of a knob beyond its type: `Annotated[float, Knob(min=0, max=1)]`.
 
     min, max    both allowed values; step is what one notch of the widget changes
+    auto        the number that leaves the choice to the node; the editor shows it as "auto"
     choices     what a string may be, or a function that gives it when the pack is loaded
     multiline   a string is text of several lines
     seed        an integer is a seed: the editor offers random, fixed, increment
@@ -44,6 +45,7 @@ class Knob:
     color: bool = False
     advanced: bool = False
     label: str = ""
+    auto: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,13 @@ class KnobDef:
     advanced: bool = False
     label: str = ""
     help: str = ""
+    auto: float | None = None
 
     @classmethod
     def of(cls, name: str, kind: Any, default: Any, says: Knob, choices: Sequence[Any], help: str) -> KnobDef:
         return cls(
             name, kind, default, says.min, says.max, says.step, tuple(choices), says.multiline, says.seed, says.file,
-            says.slider, says.color, says.advanced, says.label, help,
+            says.slider, says.color, says.advanced, says.label, help, says.auto,
         )  # fmt: skip
 
     @property

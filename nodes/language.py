@@ -33,7 +33,7 @@ def encode_text_mistral(
     prompt: Prompt = "",
     layers: tuple[float, ...] = (),
     max_length: Length = 0,
-    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1)] = -1.0,
+    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1, auto=-1)] = -1.0,
 ) -> Conditioning:
     """What a picture is to show, as inner layers of a language model understood it.
 

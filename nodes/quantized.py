@@ -10,6 +10,8 @@ from typing import Annotated
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
 from nodes.checkpoint import Dtype, load_model
+from nodes.models.layers.bnb import installed
+from nodes.models.weights.packing import BITSANDBYTES
 from nodes.models.weights.storage import PACKED, STORAGES, Cost
 from nodes.recipes import Model, TextEncoder
 from nodes.sockets import refused
@@ -24,9 +26,11 @@ def load_quantized(
     """Only what paints, in less memory: the large matrices stay packed and are unpacked as they are used.
 
     file: a .safetensors or .gguf file, or a folder as diffusers writes it
-    method: int8 and fp8 take a byte a weight, nf4 and int4 half of one; packed keeps the blocks of a GGUF file
+    method: int8 and fp8 take a byte a weight, nf4 and int4 half of one; packed keeps the blocks of a GGUF file;
+        what begins with bnb is computed by bitsandbytes, if that is installed
     dtype: what it computes in; auto takes bfloat16 for what is large
     """
+    _check(method)
     model = load_model(ctx, file=file, dtype=dtype)
     found = model.stored.found()
     kept = model.kept_in(method, found)
@@ -41,10 +45,17 @@ def quantize_text_encoder(text_encoder: TextEncoder, ctx: Context, *, method: Me
     text_encoder: from any file
     method: as in Load quantized model
     """
+    _check(method)
     parts = text_encoder.parts()
     kept = text_encoder.kept_in(method, parts)
     _tell(ctx, text_encoder.title, method, text_encoder.dtype, kept.costs(parts))
     return kept
+
+
+def _check(method: str) -> None:
+    if method in BITSANDBYTES and not installed():
+        what = "this method is bitsandbytes' own, which is not installed."
+        raise refused("no-bitsandbytes", method, what, "Run pip install latentloom[bnb], or choose int8 or nf4.")
 
 
 def _tell(ctx: Context, name: str, method: str, dtype: str, costs: Iterable[Cost]) -> None:

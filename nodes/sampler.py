@@ -39,13 +39,13 @@ def sample(
     ctx: Context,
     seed: Seed = 0,
     steps: Steps = 0,
-    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1)] = -1.0,
-    true_cfg: Annotated[float, Knob(min=0, max=100, step=0.1)] = 0.0,
+    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1, auto=-1)] = -1.0,
+    true_cfg: Annotated[float, Knob(min=0, max=100, step=0.1, auto=0)] = 0.0,
     solver: Annotated[str, Knob(choices=lambda: (AUTO, *SOLVERS))] = AUTO,
     schedule: Spacing = AUTO,
     denoise: Strength = 1.0,
     add_noise: Annotated[bool, Knob(advanced=True)] = True,
-    guided_channels: Annotated[int, Knob(min=-1, max=256, advanced=True)] = -1,
+    guided_channels: Annotated[int, Knob(min=-1, max=256, advanced=True, auto=-1)] = -1,
 ) -> Latent:
     """Paint: from noise to what the text says, step by step.
 

@@ -13,7 +13,7 @@ from nodes.recipes import TextEncoder
 from nodes.sockets import Conditioning, refused
 
 Prompt = Annotated[str, Knob(multiline=True)]
-Length = Annotated[int, Knob(min=0, max=4096, advanced=True)]
+Length = Annotated[int, Knob(min=0, max=4096, advanced=True, auto=0)]
 
 
 @node("core/encode_text", title="Encode text", category="text")
@@ -43,7 +43,7 @@ def encode_text_t5(
     clip_prompt: Prompt = "",
     t5_prompt: Prompt = "",
     max_length: Length = 0,
-    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1)] = -1.0,
+    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1, auto=-1)] = -1.0,
 ) -> Conditioning:
     """What a picture is to show, said to CLIP and to T5 apart. CLIP's words set the whole, T5's the details.
 

@@ -19,6 +19,7 @@ from nodes.models.encoders import keys as encoder_keys
 from nodes.models.encoders.tekken import Words, load_words
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
 from nodes.models.family import Family, Found, LatentFormat
+from nodes.models.layers.bnb import settle
 from nodes.models.weights.fill import Dtype, fill
 from nodes.models.weights.part import Part
 from nodes.models.weights.pieces import Source
@@ -63,7 +64,7 @@ def outline(found: Found, storage: str = UNPACKED) -> tuple[nn.Module, dict[str,
     with torch.device("meta"):
         module: nn.Module = found.family.transformer.Transformer(part.config)
     rename = keys.rename(part)
-    pack_linears(module, part.header, rename, storage, getattr(keys, "KEPT", ()))
+    pack_linears(module, part.header, rename, storage, keys.KEPT)
     return module, rename
 
 
@@ -150,4 +151,5 @@ def _filled(
     module: M, part: Part, rename: dict[str, Source], dtype: Dtype, device: str, copies: Mapping[str, str] = NO_COPIES
 ) -> M:
     fill(module, part.header, rename, dtype, device, copies)
+    settle(module)
     return module.eval().requires_grad_(False)

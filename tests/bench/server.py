@@ -38,11 +38,11 @@ from graph_runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PORT, COMFY_PORT = 8391, 8392
-SUBMITS, AT_ONCE = 100, 8
-CLIENTS, TOLD = 200, 10
+SUBMITS, AT_ONCE = 400, 8
+CLIENTS, TOLD = 200, 40
 PACE = 0.25  # seconds between two submissions when what is heard is measured
-DEATHS = 2
-STARTS = 2
+DEATHS = 7
+STARTS = 5
 UNTIL = 300.0
 
 
@@ -237,12 +237,27 @@ async def hearing(one: Ours | Comfy, session: aiohttp.ClientSession) -> dict[str
     return {"heard": [at - sent[turn] for each in heard for turn, at in enumerate(each)], "event": from_event}
 
 
+async def spare_at_rest(ours: Ours) -> None:
+    """Wait until the worker and the spare are there and have stopped importing."""
+    assert ours.process is not None
+    before, still = -1.0, 0
+    end = time.monotonic() + UNTIL
+    while still < 5 and time.monotonic() < end:
+        await asyncio.sleep(0.5)
+        times = []
+        for child in psutil.Process(ours.process.pid).children():
+            with suppress(psutil.Error):
+                times.append(sum(child.cpu_times()[:2]))
+        still = still + 1 if len(times) == 2 and sum(times) - before < 0.05 else 0
+        before = sum(times)
+
+
 async def deaths(ours: Ours, session: aiohttp.ClientSession) -> list[float]:
     """Seconds from `kill -9` of a worker amid a run until the run that waits behind it has started."""
     taken = []
     for number in range(DEATHS):
         await until(lambda: ours.ready(session))
-        await asyncio.sleep(3.0)  # for the spare to be there
+        await spare_at_rest(ours)
         long = {"steps": {"a": {"kind": "bench/sleeps", "inputs": {"number": number}}}, "targets": ["a"]}
         async with session.post(ours.url + "/api/runs", json={"graph": long}) as answer:
             first = (await answer.json())["id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -52,8 +53,10 @@ def check_events(path: Path) -> None:
     seqs = [row[0] for row in connection.execute("SELECT seq FROM events ORDER BY seq")]
     assert seqs == list(range(1, len(seqs) + 1)), "a number of an event is missing"
     states: dict[str, str] = {}
-    sql = "SELECT run, data ->> 'status' FROM events WHERE data ->> 'type' = 'run-status' ORDER BY seq"
-    for run, status in connection.execute(sql):
+    for run, data in connection.execute("SELECT run, data FROM events ORDER BY seq"):
+        if json.loads(data)["type"] != "run-status":
+            continue
+        status = json.loads(data)["status"]
         assert status in NEXT.get(states.get(run, ""), ()), f"{run}: {states.get(run)} → {status}"
         states[run] = status
     assert set(states.values()) <= set(OVER)

@@ -170,3 +170,18 @@ def test_auto_keeps_a_file_packed_where_its_numbers_would_not_leave_room(
     assert small.storage == "packed" and small.nbytes() < large.nbytes() / 2
     exact, _ = recipe(bench, "load_model", file="wide.Q6_K.safetensors")
     assert exact.storage == "unpacked"
+
+
+@pytest.mark.parametrize(("method", "off"), [("bnb-int8", 0.1), ("bnb-nf4", 0.6)])
+def test_bitsandbytes_computes_what_it_packed(method: str, off: float, blocks: Path, bench: Bench) -> None:
+    """Where it is installed."""
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: pip install latentloom[bnb]")
+    exact, _ = painted(bench, "load_model", {"file": "wide.Q8_0.safetensors"})
+    near, _ = painted(bench, "load_quantized", {"file": "wide.Q8_0.safetensors", "method": method})
+    assert 0 < (near - exact).norm() / exact.norm() < off
+
+
+def test_bitsandbytes_is_asked_for_where_it_is_missing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.quantized.installed", lambda: False)
+    ran = bench.run({"load": ("load_quantized", {"file": f"{DEV}/transformer", "method": "bnb-nf4"})}, "load")
+    assert ran.status == "failed" and "pip install latentloom[bnb]" in str(ran.problems[0])

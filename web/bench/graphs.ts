@@ -139,6 +139,7 @@ const NODES: NodeDef[] = [
     [["image", "IMAGE"]],
   ),
   node("bench/many", "Batch", [wire("images", "IMAGE", { many: true })], [], [["image", "IMAGE"]]),
+  node("bench/number", "Number", [], [knob("value", "FLOAT", 1)], [["value", "FLOAT"]]),
 ];
 
 const SOCKETS: SocketDef[] = [

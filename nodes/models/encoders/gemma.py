@@ -23,7 +23,7 @@ TWO_B: dict[str, Any] = {
     "head_dim": 256,
     "rms_norm_eps": 1e-6,
 }
-"""google/gemma-2b without its 18th layer, as GemmaConfig names it: of 2,506,172,416 parameters 2,396,151,808."""
+"""google/gemma-2b without its 18th layer, as GemmaConfig names it: of 2,506,172,416 parameters 2,396,065,792."""
 
 
 def build(config: Mapping[str, Any] = TWO_B) -> GemmaModel:

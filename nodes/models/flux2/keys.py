@@ -34,6 +34,9 @@ KEPT = ("img_in", "txt_in", "time_in", "guidance_in", "final_layer")
 # Text features → what a person calls a model that reads so many.
 VARIANTS = {15360: "dev", 7680: "klein-4b", 12288: "klein-9b"}
 
+# Never packed: the ends of the network and the modulation that all blocks share; every token passes them.
+KEPT = ("img_in", "txt_in", "time_in.", "guidance_in.", "double_stream_", "single_stream_", "final_layer.")
+
 # original → diffusers, one below the other where there are several.
 OUTSIDE = {
     "img_in": ("x_embedder",),

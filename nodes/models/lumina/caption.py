@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import html.entities
+import importlib
 import importlib.util
 import re
 import sys
@@ -143,7 +144,5 @@ def _mended(text: str) -> str:
     """Text whose encoding was mistaken once, repaired, where the library for it is installed."""
     if importlib.util.find_spec("ftfy") is None:
         return text
-    import ftfy  # here, because it is not needed to use the program
-
-    mended: str = ftfy.fix_text(text)
+    mended: str = importlib.import_module("ftfy").fix_text(text)
     return mended

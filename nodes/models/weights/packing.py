@@ -110,28 +110,60 @@ def _to_int4(numbers: Tensor) -> Tensor:
 
 def _nf4(rows: Tensor, out: Tensor) -> None:
     codes, tail = _codes(rows, out.shape[1])
-    found = torch.index_select(_table(rows.device), 0, codes.reshape(-1).int()).view(codes.shape)
+    found = torch.index_select(nf4_table(rows.device), 0, codes.reshape(-1).int()).view(codes.shape)
     _ungrouped(found.mul_(tail.view(torch.float32)[..., None]), out)
 
 
 def _to_nf4(numbers: Tensor) -> Tensor:
+    codes, most = _nf4_codes(numbers)
+    return torch.cat((_nibbles(codes), most.view(torch.uint8)), 1)
+
+
+def _nf4_codes(numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """(R, C) → the nearest of the sixteen for each number (R, groups, 64), uint8, and the largest of each group."""
     grouped = _grouped(numbers)
     most = grouped.abs().amax(2)
     shares = grouped / most.clamp_min(torch.finfo(torch.float32).tiny)[..., None]
     codes = torch.zeros(shares.shape, dtype=torch.uint8, device=shares.device)
     for one, other in pairwise(NF4):
         codes += shares > (one + other) / 2
-    return torch.cat((_nibbles(codes), most.view(torch.uint8)), 1)
+    return codes, most
+
+
+def _bnb_nf4(rows: Tensor, out: Tensor) -> None:
+    codes, tail = _codes(rows, out.shape[1])
+    codes = torch.stack(codes.unflatten(2, (2, -1)).unbind(2)[::-1], 3)  # two neighbours in a byte, the first one high
+    found = torch.index_select(nf4_table(rows.device), 0, codes.reshape(-1).int()).view(*tail.shape[:1], -1, GROUP)
+    _ungrouped(found.mul_(tail.view(torch.float32)[..., None]), out)
+
+
+def _to_bnb_nf4(numbers: Tensor) -> Tensor:
+    codes, most = _nf4_codes(numbers)
+    return torch.cat((((codes[..., ::2] << 4) | codes[..., 1::2]).flatten(1), most.view(torch.uint8)), 1)
+
+
+def split(rows: Tensor, packing: str, columns: int) -> tuple[Tensor, Tensor]:
+    """Packed rows of BITSANDBYTES → codes (R, bytes) and scales (R, 1 or groups) as it knows them, apart in memory."""
+    whole = packing == "bnb-int8"
+    inner = columns if whole else columns // 2
+    codes, tail = (_copy(part.view(torch.uint8)) for part in rows.split((inner, rows.shape[1] - inner), 1))
+    return codes, tail.view(torch.float32).mul_(127 if whole else 1)
 
 
 PACKINGS: dict[str, Packing] = {
     "int8": Packing(lambda columns: columns + 4, _int8, _to_int8),
     "fp8": Packing(lambda columns: columns + 4, _fp8, _to_fp8),
     "int4": Packing(lambda columns: _groups(columns) * (GROUP // 2 + 4), _int4, _to_int4),
-    "nf4": Packing(lambda columns: _groups(columns) * (GROUP // 2 + 4), _nf4, _to_nf4),
+    "nf4": Packing(lambda columns: _nf4_bytes(columns), _nf4, _to_nf4),
 }
 METHODS = tuple(PACKINGS)
 """What any weights can be packed in while they are read."""
+BITSANDBYTES = ("bnb-int8", "bnb-nf4")
+"""The same two in bitsandbytes' order of bytes, for its own products (`layers.bnb`)."""
+PACKINGS |= {
+    "bnb-int8": PACKINGS["int8"],
+    "bnb-nf4": Packing(lambda columns: 0 if columns % GROUP else _nf4_bytes(columns), _bnb_nf4, _to_bnb_nf4),
+}
 
 
 def _from_file(kind: str) -> Packing:
@@ -170,14 +202,23 @@ def _codes(rows: Tensor, columns: int) -> tuple[Tensor, Tensor]:
     """Packed rows → codes (R, groups, 64), uint8, and the bytes of scales after them (R, groups · 4)."""
     inner = _groups(columns) * (GROUP // 2)
     packed = rows[:, :inner].unflatten(1, (-1, GROUP // 2))
-    return torch.cat((packed & 15, packed >> 4), 2), rows[:, inner:].clone(memory_format=torch.contiguous_format)
+    return torch.cat((packed & 15, packed >> 4), 2), _copy(rows[:, inner:])
 
 
 def _floats(tail: Tensor) -> Tensor:
-    """The last four bytes of rows as float32: (R, 1). Copied, since a row need not begin where a float32 may."""
-    return tail.clone(memory_format=torch.contiguous_format).view(torch.float32)
+    """The last four bytes of rows as float32: (R, 1). A copy, since a row need not begin where a float32 may."""
+    return _copy(tail).view(torch.float32)
+
+
+def _copy(part: Tensor) -> Tensor:
+    return part.clone(memory_format=torch.contiguous_format)
+
+
+def _nf4_bytes(columns: int) -> int:
+    return _groups(columns) * (GROUP // 2 + 4)
 
 
 @cache
-def _table(device: torch.device) -> Tensor:
+def nf4_table(device: torch.device) -> Tensor:
+    """NF4's numbers as a tensor (16,)."""
     return torch.tensor(NF4, dtype=torch.float32, device=device)

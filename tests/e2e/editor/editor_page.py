@@ -41,8 +41,8 @@ class EditorPage:
         self.wait_kept()
         return self.page.evaluate(
             """async () => {
-                const { active } = JSON.parse(localStorage.getItem("latentloom.session"));
-                return (await (await fetch(`/api/drafts/${active}`)).json()).document;
+                const { tab } = document.querySelector("[role=tab][aria-selected=true]").dataset;
+                return (await (await fetch(`/api/drafts/${tab}`)).json()).document;
             }"""
         )
 
@@ -121,16 +121,16 @@ class EditorPage:
         self.page.get_by_role("button", name="Run", exact=True).click()
 
     def runs(self) -> Locator:
-        return self.page.locator("[data-run]")
+        return self.page.locator("[data-run-id]")
 
     def wait_done(self, count: int = 1) -> None:
         """Until so many runs of the list are done."""
-        done = self.page.locator('[data-run][aria-label$=", Done"]')
+        done = self.page.locator('[data-run-id][aria-label$=", Done"]')
         expect(done).to_have_count(count, timeout=60_000)
 
     def picture(self) -> str:
         """The address of the newest picture in the queue."""
-        return self.page.locator("[data-run] .made img").first.get_attribute("src") or ""
+        return self.page.locator("[data-run-id] .made img").first.get_attribute("src") or ""
 
 
 def middle(one: Locator) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from graph_runtime.problem import Refused
+from nodes.models.encoders import umt5
 from nodes.models.family import FAMILIES, Found, _parts, detect, find
 from nodes.models.load import load_autoencoder, load_encoder, load_text_encoder, load_transformer
 from nodes.models.weights.header import Header, read_header
@@ -180,6 +181,20 @@ def test_clip_is_read_with_and_without_its_prefix(prefix: str, tmp_path: Path) -
     module = load_encoder(find(path).parts["clip"], torch.float32)
     holds(module, made.clip_state())
     assert torch.equal(module.embeddings.position_ids, torch.arange(77)[None])  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", ["F16", "Q8_0"])
+def test_umt5_is_read_from_both_namings_and_keeps_its_widest_layers(kind: str, tmp_path: Path) -> None:
+    state = made.drawn(umt5.build(made.T5), 5)
+    tied = {"encoder.embed_tokens.weight": state["shared.weight"]}
+    stored = {name: tensor for name, tensor in state.items() if name != "shared.weight"}
+    module = load_encoder(find(made.save(tmp_path / "a.safetensors", stored | tied)).parts["umt5"], torch.float32)
+    holds(module, state)
+    path, truth = made.save_gguf(tmp_path / "b.gguf", state, kind, made.t5_gguf_name, "t5encoder")
+    holds(load_encoder(find(path).parts["umt5"], torch.float32), truth)
+    half = load_encoder(find(path).parts["umt5"], torch.float16)
+    kept = {name for name, p in half.named_parameters() if p.dtype == torch.float32}
+    assert kept == {name for name in state if name.endswith("DenseReluDense.wo.weight")}
 
 
 def test_t5_with_a_bias_in_every_block_is_not_taken_for_t5(tmp_path: Path) -> None:

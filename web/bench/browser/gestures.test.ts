@@ -106,6 +106,43 @@ describe.skipIf(!hasBrowser)("the canvas under a mouse", () => {
     expect((await inputs("save_0")).image).toEqual({ join: ["inner", "image"] });
   });
 
+  it("a wire let go over a field feeds it, and the field becomes an input", async () => {
+    const { page } = bench;
+    await page.evaluate(() => {
+      const made = structuredClone(window.__bench.document.getState());
+      made.steps.sharp = {
+        ...structuredClone(made.steps.save_0!),
+        kind: "bench/number",
+        inputs: {},
+        position: [680, -160],
+      };
+      return window.__bench.load(made);
+    });
+    await settled(page);
+    await drag(
+      page,
+      await place(page, "sharp", '[data-side="output"]'),
+      await place(page, "sample_0", "[data-field=guidance] .ll-name"),
+    );
+    expect((await inputs("sample_0")).guidance).toEqual({ join: ["sharp", "value"] });
+    await page.locator('[data-step="sample_0"] [data-socket=guidance].ll-joined').waitFor();
+    expect(await page.locator('[data-step="sample_0"] [data-field=guidance] .ll-fed').textContent()).toContain(
+      "Number",
+    );
+  });
+
+  it("a frame is folded by its chevron", async () => {
+    const { page } = bench;
+    const at = await page.evaluate(() => {
+      const { camera } = window.__bench.stage!;
+      return [333 * camera.zoom + camera.x, -40 * camera.zoom + camera.y] as [number, number];
+    });
+    await page.mouse.click(...at);
+    expect(await page.evaluate(() => window.__bench.document.getState().groups.prompt!.collapsed)).toBe(true);
+    await page.mouse.click(...at);
+    expect(await page.evaluate(() => window.__bench.document.getState().groups.prompt!.collapsed)).toBe(false);
+  });
+
   it("says why a socket does not fit, dims it, and joins nothing", async () => {
     const { page } = bench;
     await page.mouse.move(...(await place(page, "load_0", "[data-socket=vae]")));

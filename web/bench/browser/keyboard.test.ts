@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Bench, hasBrowser, open, settled, start, stop } from "./page";
 
@@ -130,6 +131,37 @@ describe.skipIf(!hasBrowser)("the canvas by keyboard alone", () => {
         ).length,
     );
     expect(nameless).toBe(0);
+  });
+
+  it.each(["light", "dark"])("axe finds nothing serious, %s", async (theme) => {
+    const { page } = bench;
+    await page.evaluate((name) => {
+      document.documentElement.dataset.theme = name;
+      window.__bench.step("decode_0", { state: "done", seconds: 1.2, peakBytes: 2e9 });
+      window.__bench.problems.setState({
+        problems: [
+          {
+            code: "x",
+            place: "latent_0.width",
+            what: "is 12, less than 64.",
+            fix: "Give 64 or more.",
+            step: "latent_0",
+            field: "width",
+          },
+        ],
+      });
+    }, theme);
+    await settled(page);
+    await page.addScriptTag({ path: createRequire(import.meta.url).resolve("axe-core") });
+    const found = await page.evaluate(async () => {
+      const { axe } = window as unknown as { axe: typeof import("axe-core") };
+      const { violations } = await axe.run(document.querySelector(".ll-canvas")!);
+      return violations.map(
+        ({ id, impact, nodes }) =>
+          `${impact} ${id}: ${nodes[0]?.html.slice(0, 120)} ${nodes[0]?.failureSummary?.slice(0, 200)} (${nodes.length})`,
+      );
+    });
+    expect(found.filter((one) => /^(serious|critical)/.test(one))).toEqual([]);
   });
 
   it("what has the keyboard stays an element wherever one looks", async () => {

@@ -57,7 +57,6 @@ export function createEditor(client = new Client()): Editor {
   followTheme(settings);
   followProblems(workspace, server);
   const feed = new ServerFeed(client, server, workspace);
-  const runner = new Runner(client, feed, () => server.getState().palette);
   const shell = createStore<ShellState>(() => ({
     ...readPanels(),
     dialog: null,
@@ -79,7 +78,10 @@ export function createEditor(client = new Client()): Editor {
     view.setState({ snap, minimap });
   });
   followTitle(server, workspace);
-  return { client, server, workspace, feed, runner, settings, shell };
+  const refused = (problems: readonly Problem[]) => sayProblems(editor, problems);
+  const runner = new Runner(client, feed, () => server.getState().palette, refused);
+  const editor: Editor = { client, server, workspace, feed, runner, settings, shell };
+  return editor;
 }
 
 /** Ask for the nodes, open what was open; if nothing ever was, the first template, ready to be run. */

@@ -63,6 +63,7 @@ export class Runner {
     private readonly client: Client,
     private readonly feed: ServerFeed,
     private readonly palette: () => Palette,
+    private readonly refused: (problems: readonly Problem[]) => void = () => {},
   ) {}
 
   /** Run an open document. What is wrong with it goes to its run store, at its place. */
@@ -107,6 +108,7 @@ export class Runner {
         },
         true,
       );
+      this.refused(error.problems);
       return null;
     }
   }

@@ -1,10 +1,13 @@
 /** What is under a point of the canvas, among what is painted. What is an element is found by the page itself. */
 
-import { GROUP_HEADER, holds } from "../core/geometry";
+import { GROUP_HEADER, holds, KNOB_ROW } from "../core/geometry";
 import { nearest } from "../core/links";
 import type { Group, Note, Point } from "../core/types";
+import { knobWireType } from "../core/typing";
 import { FAR } from "./camera";
+import { FOLD_WIDTH } from "./paint/groups";
 import type { SceneLink, SceneNode, SceneSocket } from "./scene_types";
+import { socketStyle } from "./socket_style";
 import type { Stage } from "./stage";
 
 export type Hit =
@@ -13,7 +16,7 @@ export type Hit =
   | { kind: "node"; node: SceneNode }
   | { kind: "link"; link: SceneLink; segment: number; point: Point }
   | { kind: "note"; note: Note }
-  | { kind: "group"; group: Group; part: "head" | "corner" }
+  | { kind: "group"; group: Group; part: "head" | "corner" | "fold" }
   | { kind: "nothing" };
 
 /** Pixels that one may be off. */
@@ -55,6 +58,24 @@ export function nodeAt(stage: Stage, at: Point): SceneNode | null {
   return found.find((node) => selection.has(node.id)) ?? found.at(-1) ?? null;
 }
 
+/** The knob under a point of a node, as the socket that it would have: a wire let go over a field feeds it. */
+export function knobAt(stage: Stage, node: SceneNode, [, y]: Point): SceneSocket | null {
+  const rect = stage.scene.rect(node);
+  const row = node.layout.rows.find((one) => y >= rect.y + one.y && y < rect.y + one.y + one.height);
+  if (!row?.knob || row.input) return null;
+  const type = knobWireType(row.knob);
+  const place = {
+    name: row.knob.name,
+    index: 0,
+    type,
+    x: 0,
+    y: row.y + Math.min(row.height, KNOB_ROW) / 2,
+    knob: true,
+  };
+  const style = socketStyle(type, stage.scene.palette);
+  return { ...place, ...style, step: node.id, side: "input", joined: false, needed: false };
+}
+
 function bendAt(link: SceneLink, [x, y]: Point, reach: number): number {
   for (let at = 6, index = 0; at + 2 < link.curve.length; at += 6, index += 1) {
     if (Math.hypot(link.curve[at]! - x, link.curve[at + 1]! - y) <= Math.max(reach, 7)) return index;
@@ -71,7 +92,9 @@ function groupAt(stage: Stage, at: Point, reach: number): Hit | null {
       rect.x + rect.width - at[0] < Math.max(16, reach) && rect.y + rect.height - at[1] < Math.max(16, reach);
     if (corner && !group.collapsed) return { kind: "group", group, part: "corner" };
     const head = Math.max(GROUP_HEADER, Math.min(16 / stage.camera.zoom, rect.height / 2));
-    if (at[1] - rect.y <= head || group.collapsed) return { kind: "group", group, part: "head" };
+    if (at[1] - rect.y > head && !group.collapsed) continue;
+    const fold = at[0] - rect.x < FOLD_WIDTH && stage.camera.zoom > 0.3;
+    return { kind: "group", group, part: fold ? "fold" : "head" };
   }
   return null;
 }

@@ -50,7 +50,7 @@ export function Overlay() {
             <path
               className="ll-wire"
               d={wire(stage.scene.socketPoint(pending.from), pending)}
-              stroke={pending.from.color}
+              style={{ "--c": pending.from.color } as React.CSSProperties}
             />
           )}
         </g>

@@ -182,7 +182,7 @@ export class Scene {
       const id = linkId(link);
       there.add(id);
       const known = this.links.get(id);
-      const still = idle.has(from.id) || idle.has(to.id);
+      const still = [from, to].some((end) => idle.has(end.id) || end.step.mode === "bypassed");
       if (
         known?.from === from &&
         known.to === to &&

@@ -40,7 +40,7 @@ export interface SceneLink {
   bounds: Rect;
   color: string;
   type: string;
-  /** Leads into or out of what does not run. */
+  /** Leads into or out of what does not run, or is led past. */
   idle: boolean;
 }
 

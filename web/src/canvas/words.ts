@@ -1,11 +1,14 @@
 /** Names as people read them, and what screen readers are told of sockets. */
 
-import { t } from "../ui/text";
+import { duration, t } from "../ui/text";
 import type { Scene } from "./scene";
 import type { SceneNode, SceneSocket } from "./scene_types";
 
 /** "text_encoder" → "text encoder". */
 export const readable = (name: string): string => name.replaceAll("_", " ");
+
+/** A node's time: milliseconds below a second. */
+export const took = (seconds: number): string => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : duration(seconds));
 
 /** "model, MODEL, from Load checkpoint" of an input; "model, MODEL, to 2 inputs" of an output. */
 export function socketLabel(scene: Scene, socket: SceneSocket): string {

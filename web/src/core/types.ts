@@ -46,6 +46,8 @@ export interface KnobDef {
   advanced: boolean;
   label: string;
   help: string;
+  /** The number that leaves the choice to the node, shown as "auto". */
+  auto?: number | null;
   /** The pack's own widget, "pack.name"; "" for the usual one. */
   widget?: string;
 }

@@ -1,6 +1,6 @@
 /** Menus: under a button, or at a place in the page. Not modal, so that the page needs no style for a scroll lock. */
 import { DropdownMenu } from "radix-ui";
-import type { ReactNode } from "react";
+import { type ReactNode, useRef } from "react";
 import "./menu.css";
 
 export interface MenuEntry {
@@ -14,8 +14,12 @@ export interface MenuEntry {
 
 export type MenuPart = MenuEntry | "line" | { title: string };
 
-function Parts({ parts }: { parts: readonly MenuPart[] }): ReactNode {
-  return parts.map((part, index) => {
+/** What is in a menu; as a function it is asked when the menu is opened. */
+type Given = readonly MenuPart[] | (() => readonly MenuPart[]);
+
+function Parts({ parts, choose }: { parts: Given; choose: (run: () => void) => void }): ReactNode {
+  const now = typeof parts === "function" ? parts() : parts;
+  return now.map((part, index) => {
     if (part === "line") return <DropdownMenu.Separator key={index} className="menu-line" />;
     if ("title" in part) {
       return (
@@ -29,7 +33,7 @@ function Parts({ parts }: { parts: readonly MenuPart[] }): ReactNode {
         key={part.id}
         className={`menu-item ${part.bad ? "bad" : ""}`}
         disabled={part.disabled ?? false}
-        onSelect={() => setTimeout(part.run)}
+        onSelect={() => choose(part.run)}
       >
         <span>{part.label}</span>
         {part.keys ? <kbd>{part.keys}</kbd> : null}
@@ -45,15 +49,33 @@ export function Menu({
   align = "start",
 }: {
   children: ReactNode;
-  parts: readonly MenuPart[];
+  parts: Given;
   align?: "start" | "end";
 }) {
+  const chosen = useRef<(() => void) | null>(null);
+  // What is chosen is done once the button has the focus again: it may move the focus elsewhere.
+  const closed = () => {
+    const run = chosen.current;
+    chosen.current = null;
+    if (run) setTimeout(run);
+  };
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{children}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
-        <DropdownMenu.Content className="menu" align={align} sideOffset={4} collisionPadding={8}>
-          <Parts parts={parts} />
+        <DropdownMenu.Content
+          className="menu"
+          align={align}
+          sideOffset={4}
+          collisionPadding={8}
+          onCloseAutoFocus={closed}
+        >
+          <Parts
+            parts={parts}
+            choose={(run) => {
+              chosen.current = run;
+            }}
+          />
         </DropdownMenu.Content>
       </DropdownMenu.Portal>
     </DropdownMenu.Root>
@@ -68,7 +90,7 @@ export function MenuAt({
   label,
 }: {
   at: readonly [number, number];
-  parts: readonly MenuPart[];
+  parts: Given;
   close: () => void;
   label: string;
 }) {
@@ -79,7 +101,7 @@ export function MenuAt({
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content className="menu" align="start" aria-label={label} sideOffset={0} collisionPadding={8}>
-          <Parts parts={parts} />
+          <Parts parts={parts} choose={(run) => setTimeout(run)} />
         </DropdownMenu.Content>
       </DropdownMenu.Portal>
     </DropdownMenu.Root>

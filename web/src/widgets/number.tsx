@@ -2,7 +2,7 @@
 
 import { type KeyboardEvent, type PointerEvent as ReactPointerEvent, useEffect, useRef, useState } from "react";
 import { evaluate } from "./arithmetic";
-import { bounded, shown, stepped } from "./number_form";
+import { autoOf, bounded, shown, stepped } from "./number_form";
 import { newGesture, type WidgetProps } from "./props";
 
 const PIXELS_PER_NOTCH = 4;
@@ -19,7 +19,7 @@ export function NumberWidget({ id, def, value, set, label, problem, problemId }:
   const drag = useNumberDrag(current, def, set);
 
   const commit = (text: string) => {
-    const number = evaluate(text);
+    const number = autoOf(text, def) ?? evaluate(text);
     // What is not arithmetic goes into the document as typed, so that it is seen, named and undone, never swallowed.
     if (number !== null) set(def.type === "INT" ? Math.round(number) : number, typing.current);
     else if (text.trim() !== "") set(text, typing.current);
@@ -52,6 +52,7 @@ export function NumberWidget({ id, def, value, set, label, problem, problemId }:
       spellCheck={false}
       aria-label={label}
       aria-valuenow={current}
+      aria-valuetext={shown(value, def)}
       aria-valuemin={def.min ?? undefined}
       aria-valuemax={def.max ?? undefined}
       aria-invalid={problem !== "" || undefined}

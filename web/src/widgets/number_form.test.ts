@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Bounds, bounded, decimalsOf, shown, stepped } from "./number_form";
+import { autoOf, type Bounds, bounded, decimalsOf, shown, stepped } from "./number_form";
 
 const float: Bounds = { type: "FLOAT", min: 0, max: 1, step: 0.05 };
 const int: Bounds = { type: "INT", min: 1, max: 10000, step: null };
@@ -7,6 +7,18 @@ const int: Bounds = { type: "INT", min: 1, max: 10000, step: null };
 describe("number fields", () => {
   it("count the decimals of a notch", () => {
     expect([1, 0.5, 0.05, 1e-7, 64].map(decimalsOf)).toEqual([0, 1, 2, 7, 0]);
+  });
+
+  it("show and take the number that leaves the choice to the node as a word", () => {
+    const free: Bounds = { ...float, min: -1, auto: -1 };
+    expect([shown(-1, free), shown(0.5, free), shown(-1, float)]).toEqual(["auto", "0.50", "-1.00"]);
+    expect([autoOf(" Auto", free), autoOf("", free), autoOf("1", free), autoOf("auto", float)]).toEqual([
+      -1,
+      -1,
+      null,
+      null,
+    ]);
+    expect(stepped(-1, 1, free)).toBe(-0.95);
   });
 
   it("step without dust and stop at the bounds", () => {

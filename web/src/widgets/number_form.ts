@@ -2,7 +2,10 @@
 
 import type { KnobDef } from "../core/types";
 
-export type Bounds = Pick<KnobDef, "type" | "min" | "max" | "step">;
+export type Bounds = Pick<KnobDef, "type" | "min" | "max" | "step" | "auto">;
+
+/** What the number that leaves the choice to the node is shown as, and may be typed as. */
+export const AUTO = "auto";
 
 /** What one notch changes: the knob's own step, else 1 of an integer and 0.01 of a float. */
 export function stepOf(def: Bounds): number {
@@ -31,9 +34,16 @@ export function stepped(value: number, notches: number, def: Bounds): number {
   return bounded(Math.abs(moved) < 1e15 ? Number(moved.toFixed(Math.min(decimals, 12))) : moved, def);
 }
 
-/** As shown: at least the decimals of a notch for a float up to 3, all that matter otherwise. */
+/** What `text` means where a number may be left to the node: its `auto`; null for anything else. */
+export function autoOf(text: string, def: Bounds): number | null {
+  const said = text.trim().toLowerCase();
+  return def.auto != null && (said === AUTO || said === "") ? def.auto : null;
+}
+
+/** As shown: "auto", or at least the decimals of a notch for a float up to 3, all that matter otherwise. */
 export function shown(value: unknown, def: Bounds): string {
   if (typeof value !== "number") return value === null || value === undefined ? "" : String(value);
+  if (def.auto != null && value === def.auto) return AUTO;
   if (def.type === "INT" || !Number.isFinite(value) || Math.abs(value) >= 1e15) return String(value);
   const least = Math.min(3, decimalsOf(stepOf(def)));
   const exact = String(value);

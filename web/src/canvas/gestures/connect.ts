@@ -6,7 +6,7 @@
 import { connect, disconnect, moveEnd } from "../../core/commands";
 import { t } from "../../ui/text";
 import { canEnd, reason, whyNotHere } from "../fitting";
-import { nodeAt, socketNear } from "../hit";
+import { knobAt, nodeAt, socketNear } from "../hit";
 import type { SceneSocket } from "../scene_types";
 import type { Pending, Stage } from "../stage";
 import { readable } from "../words";
@@ -101,6 +101,11 @@ function aim(stage: Stage, pointer: Pointer): void {
     return;
   }
   const node = nodeAt(stage, pointer.at);
+  const knob = node && knobAt(stage, node, pointer.at);
+  if (knob && knob.side !== pending.from.side && canEnd(stage, pending, knob)) {
+    aimAt(stage, pending, knob, pointer);
+    return;
+  }
   const fitting =
     node && node.id !== pending.from.step ? node.sockets.filter((one) => canEnd(stage, pending, one)) : [];
   const open = fitting.find((one) => !one.joined || one.side === "output") ?? fitting[0] ?? null;

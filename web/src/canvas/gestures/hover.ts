@@ -24,7 +24,8 @@ export function hover(stage: Stage, target: Element, pointer: Pointer): void {
   const hit = hitTest(stage, pointer.at);
   const link = hit.kind === "link" || hit.kind === "bend" ? hit.link.id : null;
   const cursors: Partial<Record<typeof hit.kind, string>> = { link: "pointer", bend: "move", node: "default" };
-  const group = hit.kind === "group" ? (hit.part === "corner" ? "nwse-resize" : "move") : undefined;
+  const group =
+    hit.kind === "group" ? ({ corner: "nwse-resize", head: "move", fold: "pointer" } as const)[hit.part] : undefined;
   const cursor = group ?? cursors[hit.kind] ?? "";
   if (container.style.cursor !== cursor) container.style.cursor = cursor;
   settle(stage, hit.kind === "node" ? hit.node.id : null, link);

@@ -1,6 +1,6 @@
 /** What a press on the canvas could become, by what is under it and which keys are held. */
 
-import { removeReroute } from "../../core/commands";
+import { removeReroute, setGroupCollapsed } from "../../core/commands";
 import { hitTest } from "../hit";
 import type { Stage } from "../stage";
 import { moveBend } from "./bend";
@@ -52,6 +52,10 @@ function painted(stage: Stage, pointer: Pointer): Intent {
     case "note":
       return thing(stage, hit.note.id);
     case "group":
+      if (hit.part === "fold") {
+        const { id, collapsed } = hit.group;
+        return { ...thing(stage, id), click: () => stage.run(setGroupCollapsed(stage.path, id, !collapsed)) };
+      }
       return hit.part === "corner" ? { drag: () => resizeGroup(stage, hit.group.id) } : thing(stage, hit.group.id);
     default:
       return {

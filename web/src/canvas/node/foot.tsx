@@ -82,7 +82,7 @@ export function Hanging({
   problems: readonly Problem[];
   room: boolean;
 }) {
-  const preview = useStepRun(node.id, (run) => (room ? "" : (run?.preview ?? "")));
+  const preview = useStepRun(node.id, (run) => (room || run?.state !== "running" ? "" : run.preview));
   if (!preview && problems.length === 0) return null;
   return (
     <div className="ll-hanging">

@@ -1,11 +1,12 @@
 /** A node's head: fold, title, and what the run says of it. */
 
-import { ChevronDown, ChevronRight, CircleAlert, History, LogIn } from "lucide-react";
+import { ChevronDown, ChevronRight, CircleAlert, History, LogIn, StickyNote } from "lucide-react";
 import { useEffect, useRef } from "react";
 import { setCollapsed, setTitle } from "../../core/commands";
-import { duration, size, t } from "../../ui/text";
+import { size, t } from "../../ui/text";
 import { useStage, useStepRun, useUi } from "../context";
 import type { SceneNode } from "../scene_types";
+import { took } from "../words";
 
 export function Head({ node, wrong }: { node: SceneNode; wrong: boolean }) {
   const stage = useStage();
@@ -25,6 +26,11 @@ export function Head({ node, wrong }: { node: SceneNode; wrong: boolean }) {
       </button>
       {editing ? <TitleInput node={node} /> : <span className="ll-title">{node.title}</span>}
       {wrong && <CircleAlert size={14} className="ll-alert" aria-hidden="true" />}
+      {node.step.note && (
+        <span className="ll-step-note" role="img" aria-label={node.step.note} title={node.step.note}>
+          <StickyNote size={13} aria-hidden="true" />
+        </span>
+      )}
       {node.step.mode !== "on" && <span className="ll-mode">{t(`node.${node.step.mode}`)}</span>}
       {node.shape.subgraph && (
         <button
@@ -83,7 +89,7 @@ export function Badges({ id }: { id: string }) {
   if (state !== "done" && state !== "failed") return null;
   return (
     <div className="ll-badges">
-      <span className="ll-badge">{duration(time)}</span>
+      <span className="ll-badge">{took(time)}</span>
       {peak > 0 && <span className="ll-badge">{size(peak)}</span>}
     </div>
   );

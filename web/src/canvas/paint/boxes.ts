@@ -4,7 +4,7 @@ import type { StepRun } from "../../app/stores";
 import type { Rect } from "../../core/types";
 import type { SceneNode } from "../scene_types";
 import { fitText } from "./groups";
-import { mixed, type Paints, safeColor, withAlpha } from "./palette";
+import { inked, mixed, type Paints, safeColor, withAlpha } from "./palette";
 import { traceSocket } from "./shapes";
 
 export interface BoxLook {
@@ -57,7 +57,7 @@ export function paintBox(ctx: CanvasRenderingContext2D, node: SceneNode, rect: R
   ctx.fillRect(rect.x, rect.y, rect.width, head);
   if (look.picture && rect.height > look.head + 40) picture(ctx, look.picture, rect, look.head);
   if (size * zoom >= LEAST_TITLE) title(ctx, node, rect, size, head, paints);
-  if (zoom >= 0.3) sockets(ctx, node, rect, look.zoom);
+  if (zoom >= 0.3) sockets(ctx, node, rect, zoom, paints);
   state(ctx, rect, look, radius);
   ctx.globalAlpha = 1;
 }
@@ -91,12 +91,12 @@ function title(
   );
 }
 
-function sockets(ctx: CanvasRenderingContext2D, node: SceneNode, rect: Rect, zoom: number): void {
+function sockets(ctx: CanvasRenderingContext2D, node: SceneNode, rect: Rect, zoom: number, paints: Paints): void {
   const r = zoom < 0.45 ? 6.5 : 5.5;
   for (const socket of node.sockets) {
     ctx.beginPath();
     traceSocket(ctx, socket.shape, rect.x + socket.x, rect.y + socket.y, r);
-    ctx.fillStyle = socket.color;
+    ctx.fillStyle = inked(socket.color, paints);
     ctx.fill();
   }
 }

@@ -4,6 +4,8 @@ import type { Group, Rect } from "../../core/types";
 import { type Paints, safeColor, withAlpha } from "./palette";
 
 export const GROUP_HEAD = 32;
+/** From its left edge. */
+export const FOLD_WIDTH = 30;
 
 export function paintGroup(
   ctx: CanvasRenderingContext2D,
@@ -25,9 +27,30 @@ export function paintGroup(
   ctx.font = `600 ${size}px ${paints.font}`;
   ctx.fillStyle = paints.text;
   ctx.textBaseline = "middle";
-  const title = fitText(ctx, group.title, rect.width - 28, size);
-  ctx.fillText(title, rect.x + 14, rect.y + Math.max(GROUP_HEAD, size * 1.5) / 2);
-  if (rect.width > 60 && zoom > 0.3) corner(ctx, rect, withAlpha(color, 0.8));
+  const inset = zoom > 0.3 ? FOLD_WIDTH : 14;
+  if (zoom > 0.3) chevron(ctx, rect, group.collapsed, paints.textQuiet);
+  const title = fitText(ctx, group.title, rect.width - inset - 14, size);
+  ctx.fillStyle = paints.text;
+  ctx.fillText(title, rect.x + inset, rect.y + Math.max(GROUP_HEAD, size * 1.5) / 2);
+  if (rect.width > 60 && zoom > 0.3 && !group.collapsed) corner(ctx, rect, withAlpha(color, 0.8));
+}
+
+/** Where it is folded: pressed, its content is hidden or shown. */
+function chevron(ctx: CanvasRenderingContext2D, rect: Rect, folded: boolean, color: string): void {
+  const [x, y] = [rect.x + 17, rect.y + GROUP_HEAD / 2];
+  ctx.beginPath();
+  if (folded) {
+    ctx.moveTo(x - 2.5, y - 5);
+    ctx.lineTo(x + 2.5, y);
+    ctx.lineTo(x - 2.5, y + 5);
+  } else {
+    ctx.moveTo(x - 5, y - 2.5);
+    ctx.lineTo(x, y + 2.5);
+    ctx.lineTo(x + 5, y - 2.5);
+  }
+  ctx.lineWidth = 1.75;
+  ctx.strokeStyle = color;
+  ctx.stroke();
 }
 
 /** Where it is resized. */

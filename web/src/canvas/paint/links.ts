@@ -12,6 +12,8 @@ export interface LinkLook {
   quiet: boolean;
   canvas: string;
   accent: string;
+  /** A wire's colour as it is drawn in this theme. */
+  ink(color: string): string;
 }
 
 const WIDTH = 2.25;
@@ -26,7 +28,8 @@ export function paintLinks(ctx: CanvasRenderingContext2D, links: readonly SceneL
       chosen.push(link);
       continue;
     }
-    const color = link.idle || look.quiet ? withAlpha(link.color, 0.35) : link.color;
+    const own = look.ink(link.color);
+    const color = link.idle || look.quiet ? withAlpha(own, 0.35) : own;
     const same = usual.get(color);
     if (same) same.push(link);
     else usual.set(color, [link]);
@@ -47,7 +50,7 @@ export function paintLinks(ctx: CanvasRenderingContext2D, links: readonly SceneL
     ctx.strokeStyle = withAlpha(look.accent, look.selected.has(link.id) ? 0.9 : 0.35);
     ctx.stroke();
     ctx.lineWidth = width + 0.5;
-    ctx.strokeStyle = link.color;
+    ctx.strokeStyle = look.ink(link.color);
     ctx.stroke();
   }
   return links.length;
@@ -63,7 +66,7 @@ export function paintBends(ctx: CanvasRenderingContext2D, links: readonly SceneL
       const [x, y] = [link.curve[at]!, link.curve[at + 1]!];
       ctx.beginPath();
       ctx.arc(x, y, loud ? 6.5 : 5, 0, 2 * Math.PI);
-      ctx.fillStyle = link.color;
+      ctx.fillStyle = look.ink(link.color);
       ctx.fill();
       ctx.lineWidth = 2;
       ctx.strokeStyle = loud ? look.accent : look.canvas;
@@ -73,7 +76,12 @@ export function paintBends(ctx: CanvasRenderingContext2D, links: readonly SceneL
 }
 
 /** Dashed: what feeds an input in truth while what is between is bypassed. */
-export function paintGhosts(ctx: CanvasRenderingContext2D, ghosts: readonly SceneGhost[], zoom: number): void {
+export function paintGhosts(
+  ctx: CanvasRenderingContext2D,
+  ghosts: readonly SceneGhost[],
+  zoom: number,
+  ink: LinkLook["ink"],
+): void {
   if (ghosts.length === 0) return;
   ctx.save();
   ctx.setLineDash([8, 6]);
@@ -81,7 +89,7 @@ export function paintGhosts(ctx: CanvasRenderingContext2D, ghosts: readonly Scen
   for (const ghost of ghosts) {
     ctx.beginPath();
     trace(ctx, ghost.curve, false);
-    ctx.strokeStyle = ghost.color;
+    ctx.strokeStyle = ink(ghost.color);
     ctx.stroke();
   }
   ctx.restore();

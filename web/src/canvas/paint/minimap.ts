@@ -3,7 +3,7 @@
  * rectangle over them, which costs the same for any number of nodes.
  */
 
-import { around } from "../../core/geometry";
+import { around, groupRect } from "../../core/geometry";
 import type { Point, Rect } from "../../core/types";
 import type { Stage } from "../stage";
 import { type Paints, safeColor, withAlpha } from "./palette";
@@ -69,7 +69,7 @@ export class Minimap {
     const { scene } = this.stage;
     const nodes = [...scene.nodes.values()];
     const groups = scene.groups();
-    const rects = [...nodes.map((node) => node.rect), ...groups.map((group) => group.rect)];
+    const rects = [...nodes.map((node) => node.rect), ...groups.map((group) => groupRect(group))];
     const all = around(rects) ?? { x: -500, y: -330, width: 1000, height: 660 };
     const width = MAP.width - 2 * MARGIN;
     const height = MAP.height - 2 * MARGIN;
@@ -85,9 +85,10 @@ export class Minimap {
     canvas.height = Math.round(MAP.height * dpr);
     ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
     for (const group of groups) {
-      const [x, y] = this.toMap([group.rect.x, group.rect.y]);
+      const rect = groupRect(group);
+      const [x, y] = this.toMap([rect.x, rect.y]);
       ctx.fillStyle = withAlpha(safeColor(group.color, paints.group), 0.25);
-      ctx.fillRect(x, y, group.rect.width * this.scale, group.rect.height * this.scale);
+      ctx.fillRect(x, y, rect.width * this.scale, Math.max(1.5, rect.height * this.scale));
     }
     for (const node of nodes) {
       const [x, y] = this.toMap([node.rect.x, node.rect.y]);

@@ -9,7 +9,7 @@ import { paintGroup } from "./groups";
 import { type LinkLook, paintBends, paintGhosts, paintLinks } from "./links";
 import { Minimap } from "./minimap";
 import { paintNote } from "./notes";
-import { onThemeChange, type Paints, readPaints } from "./palette";
+import { inked, onThemeChange, type Paints, readPaints } from "./palette";
 import { Pictures } from "./pictures";
 
 export class Painter {
@@ -59,7 +59,7 @@ export class Painter {
     const look = this.linkLook(paints);
     const links = scene.linksIn(seen);
     counts.linksDrawn = paintLinks(ctx, links, look);
-    paintGhosts(ctx, scene.ghosts, camera.zoom);
+    paintGhosts(ctx, scene.ghosts, camera.zoom, look.ink);
     paintBends(ctx, links, look);
     if (camera.zoom < FAR) {
       for (const note of scene.notes())
@@ -100,6 +100,7 @@ export class Painter {
       quiet: pending !== null,
       canvas: paints.canvas,
       accent: paints.accent,
+      ink: (color) => inked(color, paints),
     };
   }
 }

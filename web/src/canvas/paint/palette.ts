@@ -16,6 +16,8 @@ export interface Paints {
   group: string;
   note: string;
   unknown: string;
+  /** How much of a wire's own colour is drawn, in per cent; the rest is the text's, for contrast. */
+  ink: string;
   font: string;
 }
 
@@ -35,6 +37,7 @@ const NAMES: Record<keyof Paints, string> = {
   group: "--canvas-group",
   note: "--canvas-note",
   unknown: "--node-unknown",
+  ink: "--wire-ink",
   font: "--font",
 };
 
@@ -106,4 +109,10 @@ export function mixed(over: string, under: string, part: number): string {
     mixes.set(key, made);
   }
   return made;
+}
+
+/** A wire's or socket's colour as this theme draws it: pale ones are darkened on a light ground. */
+export function inked(color: string, paints: Paints): string {
+  const part = Number.parseFloat(paints.ink) / 100;
+  return part < 1 ? mixed(color, paints.text, part) : color;
 }

@@ -30,13 +30,13 @@ export function RunItem({ run, dragged = false, move }: Props): ReactNode {
     <article
       className={`run-item ${dragged ? "dragged" : ""}`}
       aria-label={`${title}, ${t(`status.${run.status}`)}`}
-      data-run={run.id}
+      data-run-id={run.id}
     >
       <div className="head">
         <i className={`state ${run.status}`} title={t(`status.${run.status}`)} />
         <span className="name cut">{title}</span>
         <span className="quiet small number">#{run.number}</span>
-        <Menu parts={partsFor(editor, run, move)} align="end">
+        <Menu parts={() => partsFor(editor, run, move)} align="end">
           <IconButton tiny label={t("more")}>
             <Ellipsis size={14} />
           </IconButton>

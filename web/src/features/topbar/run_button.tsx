@@ -1,14 +1,14 @@
 import { ChevronDown, Play } from "lucide-react";
 import type { ReactNode } from "react";
 import { Button } from "../../ui/button";
-import { Menu } from "../../ui/menu";
+import { Menu, type MenuPart } from "../../ui/menu";
 import { t } from "../../ui/text";
 import { useCommands } from "../use_commands";
 
 /** Run all; under the arrow the other ways. */
 export function RunButton({ disabled }: { disabled: boolean }): ReactNode {
   const { entry, label, keys, run } = useCommands();
-  const parts = [
+  const parts = (): MenuPart[] => [
     entry("run.all"),
     entry("run.selected"),
     entry("run.front"),
@@ -18,7 +18,7 @@ export function RunButton({ disabled }: { disabled: boolean }): ReactNode {
     entry("run.empty"),
     entry("run.pause"),
     entry("run.resume"),
-  ] as const;
+  ];
   return (
     <div className="run-split">
       <Button kind="main" disabled={disabled} title={keys("run.all")} onClick={() => run("run.all")}>

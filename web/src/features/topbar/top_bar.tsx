@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import { useActive, useEditor, useServer, useShell } from "../../app/context";
 import icon from "../../app/icon.svg";
 import { IconButton } from "../../ui/button";
-import { Menu } from "../../ui/menu";
+import { Menu, type MenuPart } from "../../ui/menu";
 import { t } from "../../ui/text";
 import { useCommands } from "../use_commands";
 import { ErrorList } from "./error_list";
@@ -31,7 +31,7 @@ export function TopBar(): ReactNode {
 
 function MainMenu(): ReactNode {
   const { entry } = useCommands();
-  const parts = [
+  const parts = (): MenuPart[] => [
     entry("file.new"),
     entry("file.open"),
     entry("file.open-file"),
@@ -49,7 +49,7 @@ function MainMenu(): ReactNode {
     entry("app.theme"),
     entry("app.settings"),
     entry("app.help"),
-  ] as const;
+  ];
   return (
     <Menu parts={parts}>
       <button type="button" className="button icon logo" aria-label={t("menu")} title={t("menu")}>
