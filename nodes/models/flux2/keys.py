@@ -29,8 +29,6 @@ DIFFUSERS = (
     "single_transformer_blocks.0.attn.to_qkv_mlp_proj.weight",
 )
 MAX_BLOCKS = 512
-# Modules that are never packed: small, and every step's numbers go through them. Files of blocks keep them in full too.
-KEPT = ("img_in", "txt_in", "time_in", "guidance_in", "final_layer")
 # Text features → what a person calls a model that reads so many.
 VARIANTS = {15360: "dev", 7680: "klein-4b", 12288: "klein-9b"}
 
