@@ -63,12 +63,12 @@ def match(header: Header) -> Part | None:
             kind = "" if before.endswith("encoder.") else _type(inner, inside)
             if kind:
                 found = _named(inner).without(lambda inside: inside.endswith(ASIDE))
-                return _part(found, kind, "original", outer, inner)
+                return _part(found, kind, "original", outer, header)
         elif name == ANCHOR_GGUF:
             inner = header.renamed(_from_gguf)
             kind = _type(inner, "")
             if kind:
-                return _part(inner.without(lambda inside: inside.startswith("rope_freqs")), kind, "gguf", "", inner)
+                return _part(inner.without(lambda inside: inside.startswith("rope_freqs")), kind, "gguf", "", header)
     return None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from graph_runtime.problem import Problem, Refused
 from nodes.models.flux2.config import Config
 from nodes.models.weights.part import Part, count, given, matrix
-from nodes.models.weights.pieces import Piece, Source, same_names, whole
+from nodes.models.weights.pieces import Piece, Source, Target, same_names, whole
 from nodes.models.weights.tensor import Header, bad_file, shown
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.", "transformer.", "net.", "")
@@ -92,6 +92,22 @@ def rename(part: Part) -> dict[str, Source]:
     found = same_names(part.header)
     # Some tools write the norms of queries and keys as `weight`, where the original says `scale`.
     return {_scale(name): source for name, source in found.items()}
+
+
+def aliases(config: Config) -> dict[str, Target]:
+    """Every name that a Linear may have in a LoRA's file beside its own: diffusers'."""
+    found = {stem: Target(own) for own, stems in OUTSIDE.items() for stem in stems}
+    found[SWAPPED[1].removesuffix(".weight")] = Target(SWAPPED[0].removesuffix(".weight"), swapped=True)
+    for blocks, mine, theirs, linears in (
+        (config.double_blocks, "double_blocks", "transformer_blocks", DOUBLE),
+        (config.single_blocks, "single_blocks", "single_transformer_blocks", SINGLE),
+    ):
+        for i in range(blocks):
+            for own, stems in linears.items():
+                for number, stem in enumerate(stems):
+                    rows = (number * config.width, (number + 1) * config.width) if len(stems) > 1 else (0, None)
+                    found[f"{theirs}.{i}.{stem}"] = Target(f"{mine}.{i}.{own}", *rows)
+    return found
 
 
 def _scale(name: str) -> str:
