@@ -92,8 +92,10 @@ def storage_for(part: Part, device: str, dtype: str, wanted: str = "auto") -> st
     for anything else."""
     if wanted != "auto":
         return wanted
-    in_blocks = any(info.dtype in BLOCKS for info in part.header.tensors.values())
-    return PACKED if in_blocks and bytes_in(part, dtype) > ROOM * memory_of(device) else UNPACKED
+    if bytes_in(part, dtype) <= ROOM * memory_of(device):
+        return UNPACKED
+    stored = {info.dtype for info in part.header.tensors.values()}
+    return PACKED if stored & BLOCKS.keys() else "nf4" if stored & {"NF4", "FP4"} else UNPACKED
 
 
 def memory_of(device: str) -> int:

@@ -48,7 +48,7 @@ class Slow(BaseException):
 
 
 def safetensors_files() -> list[bytes]:
-    """A LoRA, anchors of a transformer, scaled fp8, and a file with text in it."""
+    """A LoRA, anchors of a transformer, scaled fp8, a file with text in it, and bitsandbytes' 4 bits."""
     e4 = torch.float8_e4m3fn
     pair = {"lora_unet_img_in.lora_down.weight": torch.ones(2, 4), "lora_unet_img_in.lora_up.weight": torch.ones(4, 2)}
     flux = {

@@ -20,8 +20,10 @@ from torch import Tensor, nn
 
 from graph_runtime.problem import Problem, Refused
 from nodes.models.layers.packed import PackedLinear
+from nodes.models.weights import four_bits
 from nodes.models.weights.blocks import BLOCKS, dequantise
 from nodes.models.weights.decode import DTYPES, decode
+from nodes.models.weights.four_bits import FourBits
 from nodes.models.weights.packing import PACKINGS
 from nodes.models.weights.pieces import Piece, Source
 from nodes.models.weights.quantized import INTEGERS, Scale, readable, separate
@@ -75,8 +77,8 @@ def fill(
 
 
 def read_tensor(info: TensorInfo) -> Tensor:
-    """One stored tensor by itself, in float32. Raises Refused for a dtype that cannot be read so."""
-    if not readable(info, {}):
+    """One stored tensor by itself, in float32; integers as they are. Raises Refused for what is neither."""
+    if not readable(info, {}) and info.dtype not in INTEGERS:
         raise bad_file(info.path, f"'{shown(info.name)}' is stored as {info.dtype}, which is not read by itself.")
     out = torch.empty(info.shape)
     if info.elements:
@@ -215,6 +217,7 @@ def _read_piece(out: Tensor, piece: Piece, info: TensorInfo, scale: Scale | None
             _read_bytes(file, out.view(-1).view(torch.uint8), info)
             return
         factor = _factor(scale, piece.start, rows).to(out.device) if scale else None
+        made = _from_four_bits(info, piece.start * row_bytes) if isinstance(info, FourBits) else None
         step = max(1, CHUNK // (info.elements // stored))
         scratch = torch.empty(min(step, rows) * row_bytes, dtype=torch.uint8)
         for first in range(0, rows, step):
@@ -227,12 +230,19 @@ def _read_piece(out: Tensor, piece: Piece, info: TensorInfo, scale: Scale | None
             if info.dtype in BLOCKS and not packing and factor is None:
                 dequantise(raw.to(out.device), info.dtype, target.view(-1))
                 continue
-            numbers = _decoded(raw, info, row_bytes, out.device).view(len(target), -1)
+            numbers = made(raw, first * row_bytes) if made else _decoded(raw, info, row_bytes, out.device)
+            numbers = numbers.to(out.device).view(len(target), -1)
             if factor is not None:
                 numbers = numbers.float() * (factor if factor.numel() == 1 else factor[first : first + step]).view(
                     -1, 1
                 )
             target.copy_(_packed_rows(numbers, packing) if packing else numbers)
+
+
+def _from_four_bits(info: FourBits, before: int) -> Callable[[Tensor, int], Tensor]:
+    """How bytes of such a tensor become numbers, given how many come before them."""
+    scales, table = four_bits.scales_of(info, read_tensor), read_tensor(info.table).flatten()
+    return lambda raw, at: four_bits.numbers(info, raw, before + at, scales, table)
 
 
 def _decoded(raw: Tensor, info: TensorInfo, row_bytes: int, device: torch.device) -> Tensor:
