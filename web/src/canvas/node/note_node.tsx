@@ -5,7 +5,7 @@ import { useStore } from "zustand";
 import { setNoteText } from "../../core/commands";
 import { t } from "../../ui/text";
 import { newGesture } from "../../widgets";
-import { useSelected, useStage, useUi } from "../context";
+import { useCommitted, useSelected, useStage, useUi } from "../context";
 import { markdown } from "../markdown";
 import { safeColor } from "../paint/palette";
 import "./note.css";
@@ -15,6 +15,7 @@ export function NoteNode({ id }: { id: string }) {
   const note = useStore(stage.changes, () => stage.scene.board.notes[id]);
   const editing = useUi((ui) => ui.editing === id);
   const selected = useSelected(id);
+  useCommitted(id);
   if (!note) return null;
   const color = safeColor(note.color, "");
   return (

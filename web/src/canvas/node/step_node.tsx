@@ -3,7 +3,7 @@
 import { memo, useLayoutEffect } from "react";
 import type { Row } from "../../core/geometry";
 import type { Problem } from "../../core/types";
-import { useProblems, useSceneNode, useSelected, useStage, useStepRun } from "../context";
+import { useCommitted, useProblems, useSceneNode, useSelected, useStage, useStepRun } from "../context";
 import type { SceneNode } from "../scene_types";
 import { Hanging, Progress, ResultRow } from "./foot";
 import { Badges, Head } from "./head";
@@ -22,14 +22,7 @@ export const StepNode = memo(function StepNode({ id }: { id: string }) {
   useLayoutEffect(() => {
     stage.counts.commits[id] = (stage.counts.commits[id] ?? 0) + 1;
   });
-  useLayoutEffect(() => {
-    stage.window.committed.add(id);
-    stage.requestPaint();
-    return () => {
-      stage.window.committed.delete(id);
-      stage.requestPaint();
-    };
-  }, [stage, id]);
+  useCommitted(id);
 
   if (!node) return null;
   const { step, shape, layout } = node;

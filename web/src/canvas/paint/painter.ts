@@ -61,9 +61,9 @@ export class Painter {
     counts.linksDrawn = paintLinks(ctx, links, look);
     paintGhosts(ctx, scene.ghosts, camera.zoom, look.ink);
     paintBends(ctx, links, look);
-    if (camera.zoom < FAR) {
-      for (const note of scene.notes())
-        paintNote(ctx, note, scene.noteRect(note), camera.zoom, paints, selection.has(note.id));
+    for (const note of scene.notesIn(seen)) {
+      if (stage.window.committed.has(note.id)) continue;
+      paintNote(ctx, note, scene.noteRect(note), camera.zoom, paints, selection.has(note.id));
     }
     this.boxes(ctx, paints);
     this.minimap.paint(paints, dpr);
