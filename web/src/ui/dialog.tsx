@@ -51,7 +51,14 @@ export function Dialog({ title, close, children, footer, size, bare = false }: P
           </IconButton>
         </header>
       )}
-      {bare ? children : <div className="body">{children}</div>}
+      {bare ? (
+        children
+      ) : (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard has to get there.
+        <div className="body" tabIndex={0}>
+          {children}
+        </div>
+      )}
       {footer ? <footer>{footer}</footer> : null}
     </dialog>
   );
