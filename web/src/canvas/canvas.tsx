@@ -58,6 +58,10 @@ export const Canvas = memo(function Canvas({
     [document, view, run, server, problems],
   );
   useEffect(() => {
+    stage.thumbnailUrl = nodes.thumbnailUrl;
+    stage.requestPaint();
+  }, [stage, nodes]);
+  useEffect(() => {
     onStage?.(stage);
     return stage.start();
   }, [stage, onStage]);

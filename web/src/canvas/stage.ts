@@ -107,6 +107,8 @@ export class Stage {
   camera: Camera;
   size: Size = { width: 1, height: 1 };
   container: HTMLElement | null = null;
+  /** Where a small picture of a finished file is; given by the shell. */
+  thumbnailUrl: (file: string, side: number) => string = () => "";
   /** Moves React Flow's viewport; given when it is there. */
   applyCamera: (camera: Camera) => void = () => {};
   /** Different for each canvas of the page. */

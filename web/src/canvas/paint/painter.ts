@@ -1,5 +1,6 @@
 /** One frame of the painted layer: ground, frames, wires, and the nodes that are no elements. */
 
+import type { StepRun } from "../../app/stores";
 import { HEADER } from "../../core/geometry";
 import { FAR } from "../camera";
 import type { Stage } from "../stage";
@@ -85,10 +86,17 @@ export class Painter {
         dimmed: quiet && camera.zoom < FAR,
         run,
         wrong: shownProblems.getState().byStep.has(node.id),
-        picture: this.pictures.get(run?.preview ?? ""),
+        picture: this.pictures.get(this.picture(run)),
         head: HEADER,
       });
     }
+  }
+
+  /** The address of what a step shows: its preview, else the picture it has written. */
+  private picture(run: StepRun | undefined): string {
+    if (!run || run.preview) return run?.preview ?? "";
+    const file = run.files.find((one) => one.media.startsWith("image/"));
+    return file ? this.stage.thumbnailUrl(file.id, 256) : "";
   }
 
   private linkLook(paints: Paints): LinkLook {
