@@ -84,6 +84,6 @@ export class MountWindow {
 }
 
 /** The step that has the keyboard on one of its fields, or on itself. */
-function withKeyboard(): string | null {
+export function withKeyboard(): string | null {
   return document.activeElement?.closest<HTMLElement>("[data-step]")?.dataset.step ?? null;
 }

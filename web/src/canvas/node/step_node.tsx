@@ -43,6 +43,9 @@ export const StepNode = memo(function StepNode({ id }: { id: string }) {
     >
       <Badges id={id} />
       <Head node={node} wrong={problems.length > 0} />
+      {node.sockets.map((socket) => (
+        <SocketButton key={`${socket.side}${socket.name}${socket.index}`} socket={socket} />
+      ))}
       {!step.collapsed && (
         <div className="ll-rows">
           {layout.rows.map((row, index) => (
@@ -50,9 +53,6 @@ export const StepNode = memo(function StepNode({ id }: { id: string }) {
           ))}
         </div>
       )}
-      {node.sockets.map((socket) => (
-        <SocketButton key={`${socket.side}${socket.name}${socket.index}`} socket={socket} />
-      ))}
       <Progress id={id} title={node.title} />
       {!step.collapsed && <div className="ll-resize" data-resize="" aria-hidden="true" />}
       <Hanging node={node} problems={problems} room={room} />
