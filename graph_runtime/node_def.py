@@ -31,6 +31,7 @@ class Knob:
     slider, color   how the editor shows a number or a string
     advanced    folded away until asked for
     label       what the editor calls it, instead of its name
+    widget      the pack's own widget for it, "pack.name", as its manifest calls it; "" for the usual one
     """
 
     min: float | None = None
@@ -44,6 +45,7 @@ class Knob:
     color: bool = False
     advanced: bool = False
     label: str = ""
+    widget: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,13 @@ class KnobDef:
     advanced: bool = False
     label: str = ""
     help: str = ""
+    widget: str = ""
 
     @classmethod
     def of(cls, name: str, kind: Any, default: Any, says: Knob, choices: Sequence[Any], help: str) -> KnobDef:
         return cls(
             name, kind, default, says.min, says.max, says.step, tuple(choices), says.multiline, says.seed, says.file,
-            says.slider, says.color, says.advanced, says.label, help,
+            says.slider, says.color, says.advanced, says.label, help, says.widget,
         )  # fmt: skip
 
     @property
