@@ -32,6 +32,7 @@ class Knob:
     slider, color   how the editor shows a number or a string
     advanced    folded away until asked for
     label       what the editor calls it, instead of its name
+    widget      the pack's own widget for it, "pack.name", as its manifest calls it; "" for the usual one
     """
 
     min: float | None = None
@@ -46,6 +47,7 @@ class Knob:
     advanced: bool = False
     label: str = ""
     auto: float | None = None
+    widget: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,13 @@ class KnobDef:
     label: str = ""
     help: str = ""
     auto: float | None = None
+    widget: str = ""
 
     @classmethod
     def of(cls, name: str, kind: Any, default: Any, says: Knob, choices: Sequence[Any], help: str) -> KnobDef:
         return cls(
             name, kind, default, says.min, says.max, says.step, tuple(choices), says.multiline, says.seed, says.file,
-            says.slider, says.color, says.advanced, says.label, help, says.auto,
+            says.slider, says.color, says.advanced, says.label, help, says.auto, says.widget,
         )  # fmt: skip
 
     @property

@@ -62,6 +62,7 @@ DRAFT = "/api/drafts/{draft}"
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/", pages.page, PAGE, answer="text/html"),
     Route("GET", "/assets/{name:.+}", pages.asset, TOKEN, answer="*/*"),
+    Route("GET", "/extensions/{pack}/{name:.+}", pages.extension, TOKEN, answer="*/*"),
     Route("GET", "/healthz", system.health, OPEN, answer=wire.Health),
     Route("GET", "/readyz", system.readiness, TOKEN, answer=wire.Ready),
     Route("GET", "/metrics", system.metrics, TOKEN, answer="text/plain"),

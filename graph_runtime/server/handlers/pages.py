@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from graph_runtime.pack_web import find
 from graph_runtime.server.call import Call
 from graph_runtime.server.guard import Denied
 from graph_runtime.worker import program_version
@@ -74,6 +75,20 @@ async def asset(call: Call) -> web.StreamResponse:
         path = packed
         headers["Content-Encoding"] = "gzip"
     return web.Response(body=await call.server.do(path.read_bytes), headers=headers)
+
+
+async def extension(call: Call) -> web.StreamResponse:
+    """A file that a pack brings for the browser: one of those that its worker listed."""
+    packs = call.server.catalog.hello.get("packs", [])
+    path = find(packs, call.part("pack"), call.part("name"))
+    if path is None or path.suffix not in TYPES:
+        raise Denied(404, "not-found", "no pack brings such a file.", "Load the page anew.")
+    try:
+        body = await call.server.do(path.read_bytes)
+    except OSError:
+        raise Denied(404, "not-found", "the file of the pack is gone.", "Start the server again.") from None
+    headers = {"Content-Type": TYPES[path.suffix], "Cache-Control": "private, max-age=31536000, immutable"}
+    return web.Response(body=body, headers=headers)
 
 
 def _plain(call: Call) -> str:

@@ -33,6 +33,7 @@ class EditorServer:
 
     def start(self) -> EditorServer:
         env = os.environ | {"LATENTLOOM_DATA_DIR": str(self.folder), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        env["LATENTLOOM_CUSTOM_NODES_DIRS"] = str(ROOT / "custom_nodes")
         command = [sys.executable, "-m", "graph_runtime", "serve", "--no-open", "--device", "cpu"]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(

@@ -108,6 +108,7 @@ def test_theme_and_text_size_are_kept(editor: EditorPage) -> None:
     page.get_by_role("combobox", name="Theme").select_option("dark")
     page.get_by_role("combobox", name="Text size").select_option("larger")
     page.reload()
+    expect(editor.node("paint")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.keyboard.press("Control+,")
     after = page.locator("h2", has_text="Settings").evaluate("(one) => parseFloat(getComputedStyle(one).fontSize)")

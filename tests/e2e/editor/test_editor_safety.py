@@ -11,10 +11,10 @@ from editor_server import EditorServer
 from playwright.sync_api import expect
 
 
-@pytest.fixture
-def own(bundle: Path, tmp_path: Path) -> Iterator[EditorServer]:
-    """A server that may be killed."""
-    server = EditorServer(tmp_path / "data").start()
+@pytest.fixture(scope="module")
+def own(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EditorServer]:
+    """A server that may be killed; whoever does starts it again."""
+    server = EditorServer(tmp_path_factory.mktemp("own") / "data").start()
     yield server
     server.stop()
 
@@ -25,13 +25,32 @@ def set_number(editor: EditorPage, step: str, knob: str, value: str) -> None:
     field.press("Enter")
 
 
+def test_what_was_edited_while_the_server_was_away_survives_closing_the_page(
+    own: EditorServer, new_page: Callable[..., EditorPage]
+) -> None:
+    own.wait_ready()
+    own.forget_drafts()
+    editor = new_page().open(own.ticket())
+    editor.kept()
+    own.kill()
+    editor.input("prompt", "prompt").fill("a blue line")
+    expect(editor.page.locator("[data-journal=offline]")).to_be_visible()
+    second = new_page(beside=editor)
+    editor.page.close()
+    own.start()
+    second.open(own.address)
+    expect(second.input("prompt", "prompt")).to_have_value("a blue line")
+    assert second.kept()["steps"]["prompt"]["inputs"]["prompt"] == "a blue line"
+
+
 def test_a_server_killed_during_a_run_loses_nothing_and_the_run_goes_on(
     own: EditorServer, new_page: Callable[..., EditorPage]
 ) -> None:
     own.wait_ready()
+    own.forget_drafts()
     editor = new_page().open(own.ticket())
     page = editor.page
-    set_number(editor, "paint", "steps", "200")
+    set_number(editor, "paint", "steps", "120")
     editor.run()
     expect(page.get_by_role("progressbar", name="Running")).to_be_visible()
     page.wait_for_function(
@@ -50,23 +69,6 @@ def test_a_server_killed_during_a_run_loses_nothing_and_the_run_goes_on(
     assert run["status"] in ("queued", "running", "succeeded"), "the run was taken up again"
     editor.wait_done()
     expect(editor.node("save").locator("img.ll-picture")).to_be_visible()
-
-
-def test_what_was_edited_while_the_server_was_away_survives_closing_the_page(
-    own: EditorServer, new_page: Callable[..., EditorPage]
-) -> None:
-    own.wait_ready()
-    editor = new_page().open(own.ticket())
-    editor.kept()
-    own.kill()
-    editor.input("prompt", "prompt").fill("a blue line")
-    expect(editor.page.locator("[data-journal=offline]")).to_be_visible()
-    second = new_page(beside=editor)
-    editor.page.close()
-    own.start()
-    second.open(own.address)
-    expect(second.input("prompt", "prompt")).to_have_value("a blue line")
-    assert second.kept()["steps"]["prompt"]["inputs"]["prompt"] == "a blue line"
 
 
 def test_a_page_loaded_anew_during_a_run_shows_how_far_it_is(editor: EditorPage) -> None:

@@ -3,6 +3,10 @@
 import { existsSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { createServer, type ViteDevServer } from "vite";
+import { vi } from "vitest";
+
+// A busy machine is no failure.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 

@@ -11,7 +11,7 @@ import { useStore } from "zustand";
 import { createStore, type StoreApi } from "zustand/vanilla";
 import type { RunStore, ServerStore, ViewStore } from "../app/stores";
 import type { DocumentStore } from "../core/history";
-import type { Problem } from "../core/types";
+import type { Note, Problem } from "../core/types";
 import { type WidgetServices, WidgetServicesContext } from "../widgets";
 import { FAR, MAX_ZOOM, MIN_ZOOM } from "./camera";
 import "./canvas.css";
@@ -23,6 +23,7 @@ import { MinimapView } from "./minimap_view";
 import { NoteNode } from "./node/note_node";
 import { StepNode } from "./node/step_node";
 import { GroupTitle, Overlay } from "./overlay";
+import type { SceneNode } from "./scene_types";
 import { type NodeServices, NodeServicesContext } from "./services";
 import { Stage } from "./stage";
 import { nodeLabel } from "./words";
@@ -56,6 +57,10 @@ export const Canvas = memo(function Canvas({
     () => new Stage({ document, view, run, server, problems: problems ?? NO_PROBLEMS }),
     [document, view, run, server, problems],
   );
+  useEffect(() => {
+    stage.thumbnailUrl = nodes.thumbnailUrl;
+    stage.requestPaint();
+  }, [stage, nodes]);
   useEffect(() => {
     onStage?.(stage);
     return stage.start();
@@ -207,9 +212,9 @@ function useFlowNodes(): FlowNode[] {
   const scene = useStore(stage.changes, (one) => one.scene);
   const selection = useStore(stage.stores.view, (view) => view.selection);
   const focused = useStore(stage.ui, (ui) => ui.focused);
-  const notes = useStore(stage.stores.view, (view) => view.viewport.zoom >= FAR);
   const kept = useRef(new Map<string, { key: unknown[]; node: FlowNode }>());
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `scene` counts the changes of stage.scene.
   return useMemo(() => {
     const before = kept.current;
     const now = new Map<string, { key: unknown[]; node: FlowNode }>();
@@ -220,34 +225,34 @@ function useFlowNodes(): FlowNode[] {
     };
     for (const id of ids) {
       const node = stage.scene.nodes.get(id);
-      if (!node) continue;
+      const note = stage.scene.board.notes[id];
       const at = { selected: selection.has(id), focused: focused === id };
-      keep(id, [node, at.selected, at.focused, scene && null], () => stepNode(stage, id, at));
-    }
-    if (notes) {
-      for (const note of stage.scene.notes()) {
-        const { id } = note;
-        const chosen = selection.has(id);
-        keep(id, [note, chosen], () => ({
-          id,
-          type: "note",
-          position: { x: note.rect.x, y: note.rect.y },
-          width: note.rect.width,
-          height: note.rect.height,
-          zIndex: chosen ? 1 : -1,
-          handles: NO_HANDLES,
-          data: {},
-          ariaRole: "note",
-        }));
-      }
+      if (node) keep(id, [node, at.selected, at.focused], () => stepNode(node, at));
+      else if (note) keep(id, [note, at.selected], () => noteNode(note, at.selected));
     }
     kept.current = now;
     return [...now.values()].map((one) => one.node);
-  }, [stage, ids, scene, selection, focused, notes]);
+  }, [stage, ids, scene, selection, focused]);
 }
 
-function stepNode(stage: Stage, id: string, at: { selected: boolean; focused: boolean }): FlowNode {
-  const node = stage.scene.nodes.get(id)!;
+function noteNode({ id, rect }: Note, selected: boolean): FlowNode {
+  const { x, y, width, height } = rect;
+  const zIndex = selected ? 1 : -1;
+  return {
+    id,
+    type: "note",
+    position: { x, y },
+    width,
+    height,
+    zIndex,
+    handles: NO_HANDLES,
+    data: {},
+    ariaRole: "note",
+  };
+}
+
+function stepNode(node: SceneNode, at: { selected: boolean; focused: boolean }): FlowNode {
+  const { id } = node;
   const { x, y, width, height } = node.rect;
   return {
     id,

@@ -1,6 +1,6 @@
 /** The stage for components, and how they subscribe narrowly: each to the one value it draws. */
 
-import { createContext, useContext, useMemo } from "react";
+import { createContext, useContext, useLayoutEffect, useMemo } from "react";
 import { useStore } from "zustand";
 import type { StepRun } from "../app/stores";
 import type { Problem } from "../core/types";
@@ -45,4 +45,17 @@ export function useProblems(id: string): readonly Problem[] {
   const key = stage.runKey(id);
   const own = useMemo(() => ran.map((one) => (one.step === key ? { ...one, step: id } : one)), [ran, key, id]);
   return live.length > 0 ? live : own;
+}
+
+/** Its element is in the page: it is not painted any more. */
+export function useCommitted(id: string): void {
+  const stage = useStage();
+  useLayoutEffect(() => {
+    stage.window.committed.add(id);
+    stage.requestPaint();
+    return () => {
+      stage.window.committed.delete(id);
+      stage.requestPaint();
+    };
+  }, [stage, id]);
 }

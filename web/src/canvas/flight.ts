@@ -19,8 +19,7 @@ export class Flight {
 
   to(target: Camera, animate = true): void {
     this.stop();
-    const still = !animate || matchMedia("(prefers-reduced-motion: reduce)").matches || document.hidden;
-    if (still) {
+    if (!animate || document.hidden || wantsLessMotion()) {
       this.stage.applyCamera(target);
       return;
     }
@@ -93,6 +92,10 @@ export class Flight {
     ];
   }
 }
+
+/** By the system, or by the editor's own setting. */
+const wantsLessMotion = (): boolean =>
+  document.documentElement.dataset.motion === "reduced" || matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** A node far away is mounted only after the camera has come near: wait for its element, some frames at most. */
 export function focusWhenThere(stage: Stage, step: string, field: string | undefined, frames = 60): void {

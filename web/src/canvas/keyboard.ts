@@ -20,6 +20,7 @@ import { enter } from "./gestures/enter";
 import { neighbour } from "./neighbour";
 import type { SceneSocket } from "./scene_types";
 import type { Stage } from "./stage";
+import { withKeyboard } from "./window";
 import { readable } from "./words";
 
 const ARROWS: Record<string, Point> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -89,8 +90,8 @@ function tab(stage: Stage, event: KeyboardEvent, onStep: boolean): boolean {
 
 function go(stage: Stage, [dx, dy]: Point): boolean {
   const { focused } = stage.ui.getState();
-  const from = focused !== null && stage.scene.nodes.has(focused) ? focused : firstSelected(stage);
-  const next = neighbour(stage.scene, from, dx, dy, stage.handle.center());
+  const from = [withKeyboard(), firstSelected(stage), focused].find((id) => id !== null && stage.scene.nodes.has(id));
+  const next = neighbour(stage.scene, from ?? null, dx, dy, stage.handle.center());
   if (next === null) return true;
   goTo(stage, next);
   return true;

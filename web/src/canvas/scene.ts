@@ -8,7 +8,7 @@
 import { effectiveLinks, notRunning } from "../core/bypass";
 import { hiddenItems } from "../core/commands";
 import { findBoard, own } from "../core/document";
-import { groupRect, layoutOf } from "../core/geometry";
+import { groupRect, layoutOf, overlap } from "../core/geometry";
 import { curveBounds, linkCurve } from "../core/links";
 import { inputJoins, linkId, linksOf, rerouteKey, shapeOf } from "../core/shape";
 import { SpatialIndex } from "../core/spatial";
@@ -105,6 +105,15 @@ export class Scene {
 
   linksOf(id: string): SceneLink[] {
     return [...(this.linksAt.get(id) ?? [])].flatMap((link) => this.links.get(link) ?? []);
+  }
+
+  notesIn(rect: Rect): Note[] {
+    return this.notes().filter((note) => overlap(this.noteRect(note), rect));
+  }
+
+  /** Whether there is a step or a note to be seen by this id. */
+  has(id: string): boolean {
+    return this.nodes.has(id) || (own(this.board.notes, id) !== undefined && !this.hidden.has(id));
   }
 
   groups(): Group[] {

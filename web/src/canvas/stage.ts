@@ -107,6 +107,8 @@ export class Stage {
   camera: Camera;
   size: Size = { width: 1, height: 1 };
   container: HTMLElement | null = null;
+  /** Where a small picture of a finished file is; given by the shell. */
+  thumbnailUrl: (file: string, side: number) => string = () => "";
   /** Moves React Flow's viewport; given when it is there. */
   applyCamera: (camera: Camera) => void = () => {};
   /** Different for each canvas of the page. */
@@ -115,6 +117,8 @@ export class Stage {
   private readonly cameras = new Map<string, Camera>();
   private readonly ends: (() => void)[] = [];
   private frame = 0;
+  /** Everything was fitted when the canvas appeared, and nobody has moved the camera since. */
+  private fittedItself = false;
 
   constructor(readonly stores: Stores) {
     this.camera = stores.view.getState().viewport;
@@ -128,7 +132,7 @@ export class Stage {
     const { document, view, run, server } = this.stores;
     this.ends.push(
       document.subscribe(() => this.refresh()),
-      server.subscribe((now, before) => now.palette !== before.palette && this.refresh()),
+      server.subscribe((now, before) => now.palette !== before.palette && this.paletteChanged()),
       view.subscribe((now, before) => this.viewChanged(now, before)),
       run.subscribe(() => this.requestPaint()),
       this.ui.subscribe(() => this.requestPaint()),
@@ -192,6 +196,7 @@ export class Stage {
   }
 
   moveCamera(camera: Camera): void {
+    this.fittedItself = false;
     this.flight.stop();
     this.applyCamera(camera);
   }
@@ -240,7 +245,8 @@ export class Stage {
   /** React Flow is there: look where one looked last, or at everything. */
   flowReady(): void {
     const { viewport } = this.stores.view.getState();
-    if (viewport.x === 0 && viewport.y === 0 && viewport.zoom === 1) this.flight.fit(undefined, false);
+    this.fittedItself = viewport.x === 0 && viewport.y === 0 && viewport.zoom === 1;
+    if (this.fittedItself) this.flight.fit(undefined, false);
     else this.applyCamera(viewport);
     this.requestPaint();
   }
@@ -271,6 +277,12 @@ export class Stage {
   sceneChanged(): void {
     this.changes.setState(({ scene }) => ({ scene: scene + 1 }));
     this.requestPaint();
+  }
+
+  /** What the kinds are is known now: nodes have other sizes than before. */
+  private paletteChanged(): void {
+    this.refresh();
+    if (this.fittedItself) this.flight.fit(undefined, false);
   }
 
   private viewChanged(now: ViewState, before: ViewState): void {

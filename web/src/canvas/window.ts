@@ -1,5 +1,5 @@
 /**
- * Which nodes are elements of the page: those near what is seen, a few more each frame, never more than a page can bear.
+ * Which nodes and notes are elements of the page: those near what is seen, a few more each frame, never more than a page can bear.
  * The others are painted. What has the keyboard stays mounted wherever one looks.
  */
 
@@ -39,11 +39,11 @@ export class MountWindow {
     const surplus = ids.length + missing.length - MOST_MOUNTED;
     const wants = new Set(wanted);
     const going = ids.filter((id) => {
-      if (!scene.nodes.has(id)) return true;
+      if (!scene.has(id)) return true;
       return !wants.has(id) && (surplus > 0 || !kept.has(id));
     });
     if (missing.length === 0 && going.length === 0) return false;
-    const gone = new Set(going.filter((id) => !scene.nodes.has(id)).concat(going.slice(0, UNMOUNTS_A_FRAME)));
+    const gone = new Set(going.filter((id) => !scene.has(id)).concat(going.slice(0, UNMOUNTS_A_FRAME)));
     const left = ids.filter((id) => !gone.has(id));
     const room = Math.max(0, MOST_MOUNTED - left.length);
     const added = missing.slice(0, Math.min(MOUNTS_A_FRAME, room));
@@ -56,7 +56,7 @@ export class MountWindow {
     const { selection, scene } = this.stage;
     const one = selection.size === 1 ? [...selection] : [];
     return [...new Set([withKeyboard(), focused, editing, pending?.from.step ?? null, ...one])].filter(
-      (id): id is string => id !== null && scene.nodes.has(id),
+      (id): id is string => id !== null && scene.has(id),
     );
   }
 
@@ -71,16 +71,19 @@ export class MountWindow {
     const away = ({ rect }: SceneNode) => Math.hypot(rect.x + rect.width / 2 - x, rect.y + rect.height / 2 - y);
     const near = stage.scene.nodesIn(area);
     if (near.length > MOST_MOUNTED) near.sort((a, b) => away(a) - away(b));
-    return [...new Set([...pinned, ...near.map((node) => node.id)])].slice(0, MOST_MOUNTED);
+    const notes = stage.scene.notesIn(area).map((note) => note.id);
+    return [...new Set([...pinned, ...notes, ...near.map((node) => node.id)])].slice(0, MOST_MOUNTED);
   }
 
   private keptArea(): ReadonlySet<string> {
-    if (this.stage.camera.zoom < FAR) return new Set();
-    return new Set(this.stage.scene.nodesIn(this.stage.seen(KEPT)).map((node) => node.id));
+    const { camera, scene } = this.stage;
+    if (camera.zoom < FAR) return new Set();
+    const area = this.stage.seen(KEPT);
+    return new Set([...scene.nodesIn(area), ...scene.notesIn(area)].map((one) => one.id));
   }
 }
 
 /** The step that has the keyboard on one of its fields, or on itself. */
-function withKeyboard(): string | null {
+export function withKeyboard(): string | null {
   return document.activeElement?.closest<HTMLElement>("[data-step]")?.dataset.step ?? null;
 }

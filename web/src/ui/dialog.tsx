@@ -10,7 +10,7 @@ interface Props {
   close: () => void;
   children: ReactNode;
   footer?: ReactNode;
-  size?: "wide" | "full" | "top";
+  size?: "wide" | "full" | "high";
   /** No heading is shown; screen readers are told it. */
   bare?: boolean;
 }
@@ -22,11 +22,13 @@ export function Dialog({ title, close, children, footer, size, bare = false }: P
     const dialog = ref.current;
     const before = document.activeElement;
     dialog?.showModal();
+    // The browser would begin at the button that closes it.
+    if (!bare) dialog?.querySelector<HTMLElement>(".body :is(input, select, textarea)")?.focus();
     return () => {
       dialog?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
-  }, []);
+  }, [bare]);
   return (
     <dialog
       ref={ref}
@@ -51,7 +53,14 @@ export function Dialog({ title, close, children, footer, size, bare = false }: P
           </IconButton>
         </header>
       )}
-      {bare ? children : <div className="body">{children}</div>}
+      {bare ? (
+        children
+      ) : (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard has to get there.
+        <div className="body" tabIndex={0}>
+          {children}
+        </div>
+      )}
       {footer ? <footer>{footer}</footer> : null}
     </dialog>
   );

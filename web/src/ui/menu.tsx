@@ -12,7 +12,12 @@ export interface MenuEntry {
   run: () => void;
 }
 
-export type MenuPart = MenuEntry | "line" | { title: string };
+export interface Swatch extends MenuEntry {
+  /** "" for none. */
+  color: string;
+}
+
+export type MenuPart = MenuEntry | "line" | { title: string } | { swatches: readonly Swatch[] };
 
 /** What is in a menu; as a function it is asked when the menu is opened. */
 type Given = readonly MenuPart[] | (() => readonly MenuPart[]);
@@ -26,6 +31,24 @@ function Parts({ parts, choose }: { parts: Given; choose: (run: () => void) => v
         <DropdownMenu.Label key={index} className="menu-title">
           {part.title}
         </DropdownMenu.Label>
+      );
+    }
+    if ("swatches" in part) {
+      return (
+        <div key={index} className="menu-swatches">
+          {part.swatches.map((one) => (
+            <DropdownMenu.Item
+              key={one.id}
+              className="menu-swatch"
+              aria-label={one.label}
+              title={one.label}
+              disabled={one.disabled ?? false}
+              onSelect={() => choose(one.run)}
+            >
+              <i style={one.color ? { background: one.color } : {}} />
+            </DropdownMenu.Item>
+          ))}
+        </div>
       );
     }
     return (

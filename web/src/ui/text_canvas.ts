@@ -24,6 +24,7 @@ export const CANVAS_TEXTS = {
   "socket.to-many": "{name}, {type}, to {count} inputs",
   // nodes
   "node.unknown": "{title}, of an unknown kind",
+  "node.kind": "Nobody here knows {kind}. It keeps its values and wires.",
   "node.muted": "muted",
   "node.bypassed": "bypassed",
   "node.fold": "Fold {title}",

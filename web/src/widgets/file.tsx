@@ -17,6 +17,8 @@ export function FileWidget({ id, def, value, set, label, problem, problemId }: W
   const takes = UPLOADED.has(def.file);
   const name = typeof value === "string" ? value : "";
 
+  const thumbnail = name ? services.thumbnail(def.file, name) : "";
+
   const close = () => {
     setOpen(false);
     button.current?.focus();
@@ -54,6 +56,7 @@ export function FileWidget({ id, def, value, set, label, problem, problemId }: W
         title={says || name}
         onClick={() => setOpen(!open)}
       >
+        {thumbnail && !says && <img className="ll-thumb" src={thumbnail} alt="" draggable={false} />}
         <span>{says || name || t(takes ? "file.choose-or-drop" : "file.choose")}</span>
       </button>
       {open && button.current && (

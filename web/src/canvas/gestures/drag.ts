@@ -160,6 +160,7 @@ const round = (value: number): number => Math.round(value * 10) / 10;
 /** Mounted elements follow without React: it will find them where it puts them. */
 function moveElements(stage: Stage, ids: ReadonlySet<string>): void {
   for (const id of ids) {
+    if (!stage.window.committed.has(id)) continue;
     const rect = stage.scene.rectOf(id);
     const element = stage.container?.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(id)}"]`);
     if (rect && element) element.style.transform = `translate(${rect.x}px,${rect.y}px)`;

@@ -1,6 +1,6 @@
 /** A node's head: fold, title, and what the run says of it. */
 
-import { ChevronDown, ChevronRight, CircleAlert, History, LogIn, StickyNote } from "lucide-react";
+import { ChevronDown, ChevronRight, CircleAlert, CircleHelp, History, LogIn, StickyNote } from "lucide-react";
 import { useEffect, useRef } from "react";
 import { setCollapsed, setTitle } from "../../core/commands";
 import { size, t } from "../../ui/text";
@@ -13,7 +13,7 @@ export function Head({ node, wrong }: { node: SceneNode; wrong: boolean }) {
   const editing = useUi((ui) => ui.editing === node.id);
   const Fold = node.step.collapsed ? ChevronRight : ChevronDown;
   return (
-    <div className="ll-head">
+    <div className="ll-head" title={node.shape.help}>
       <button
         type="button"
         className="ll-icon"
@@ -25,6 +25,16 @@ export function Head({ node, wrong }: { node: SceneNode; wrong: boolean }) {
         <Fold size={14} aria-hidden="true" />
       </button>
       {editing ? <TitleInput node={node} /> : <span className="ll-title">{node.title}</span>}
+      {!node.shape.known && (
+        <span
+          className="ll-step-note"
+          role="img"
+          aria-label={t("node.kind", { kind: node.step.kind })}
+          title={t("node.kind", { kind: node.step.kind })}
+        >
+          <CircleHelp size={14} aria-hidden="true" />
+        </span>
+      )}
       {wrong && <CircleAlert size={14} className="ll-alert" aria-hidden="true" />}
       {node.step.note && (
         <span className="ll-step-note" role="img" aria-label={node.step.note} title={node.step.note}>

@@ -1,12 +1,11 @@
 /** A note: Markdown on a sheet. Double-click to write. */
 
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useStore } from "zustand";
 import { setNoteText } from "../../core/commands";
 import { t } from "../../ui/text";
 import { newGesture } from "../../widgets";
-import { useSelected, useStage, useUi } from "../context";
-import { markdown } from "../markdown";
+import { useCommitted, useSelected, useStage, useUi } from "../context";
 import { safeColor } from "../paint/palette";
 import "./note.css";
 
@@ -15,6 +14,7 @@ export function NoteNode({ id }: { id: string }) {
   const note = useStore(stage.changes, () => stage.scene.board.notes[id]);
   const editing = useUi((ui) => ui.editing === id);
   const selected = useSelected(id);
+  useCommitted(id);
   if (!note) return null;
   const color = safeColor(note.color, "");
   return (
@@ -23,15 +23,34 @@ export function NoteNode({ id }: { id: string }) {
       data-note={id}
       style={color ? ({ "--note": color } as React.CSSProperties) : undefined}
     >
-      {editing ? (
-        <NoteText id={id} text={note.text} />
-      ) : (
-        // biome-ignore lint/security/noDangerouslySetInnerHtml: markdown() cleans what it makes.
-        <div className="ll-markdown" data-scrolls="" dangerouslySetInnerHTML={{ __html: markdown(note.text) }} />
-      )}
+      {editing ? <NoteText id={id} text={note.text} /> : <Markdown text={note.text} />}
       <div className="ll-resize" data-resize="" aria-hidden="true" />
     </div>
   );
+}
+
+/** The text as written until what reads Markdown is there: no note, nothing loaded. */
+function Markdown({ text }: { text: string }) {
+  const [html, setHtml] = useState<string | null>(null);
+  useEffect(() => {
+    let wanted = true;
+    import("../markdown").then(
+      ({ markdown }) => wanted && setHtml(markdown(text)),
+      () => {}, // It stays as it was written.
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [text]);
+  if (html === null) {
+    return (
+      <div className="ll-markdown ll-plain" data-scrolls="">
+        {text}
+      </div>
+    );
+  }
+  // biome-ignore lint/security/noDangerouslySetInnerHtml: markdown() cleans what it makes.
+  return <div className="ll-markdown" data-scrolls="" dangerouslySetInnerHTML={{ __html: html }} />;
 }
 
 function NoteText({ id, text }: { id: string; text: string }) {

@@ -3,7 +3,7 @@
 import { memo, useLayoutEffect } from "react";
 import type { Row } from "../../core/geometry";
 import type { Problem } from "../../core/types";
-import { useProblems, useSceneNode, useSelected, useStage, useStepRun } from "../context";
+import { useCommitted, useProblems, useSceneNode, useSelected, useStage, useStepRun } from "../context";
 import type { SceneNode } from "../scene_types";
 import { Hanging, Progress, ResultRow } from "./foot";
 import { Badges, Head } from "./head";
@@ -22,14 +22,7 @@ export const StepNode = memo(function StepNode({ id }: { id: string }) {
   useLayoutEffect(() => {
     stage.counts.commits[id] = (stage.counts.commits[id] ?? 0) + 1;
   });
-  useLayoutEffect(() => {
-    stage.window.committed.add(id);
-    stage.requestPaint();
-    return () => {
-      stage.window.committed.delete(id);
-      stage.requestPaint();
-    };
-  }, [stage, id]);
+  useCommitted(id);
 
   if (!node) return null;
   const { step, shape, layout } = node;
@@ -50,6 +43,9 @@ export const StepNode = memo(function StepNode({ id }: { id: string }) {
     >
       <Badges id={id} />
       <Head node={node} wrong={problems.length > 0} />
+      {node.sockets.map((socket) => (
+        <SocketButton key={`${socket.side}${socket.name}${socket.index}`} socket={socket} />
+      ))}
       {!step.collapsed && (
         <div className="ll-rows">
           {layout.rows.map((row, index) => (
@@ -57,9 +53,6 @@ export const StepNode = memo(function StepNode({ id }: { id: string }) {
           ))}
         </div>
       )}
-      {node.sockets.map((socket) => (
-        <SocketButton key={`${socket.side}${socket.name}${socket.index}`} socket={socket} />
-      ))}
       <Progress id={id} title={node.title} />
       {!step.collapsed && <div className="ll-resize" data-resize="" aria-hidden="true" />}
       <Hanging node={node} problems={problems} room={room} />

@@ -28,15 +28,7 @@ const PLAIN = 0.2;
 
 export function paintBox(ctx: CanvasRenderingContext2D, node: SceneNode, rect: Rect, look: BoxLook): void {
   const { paints, zoom } = look;
-  if (
-    zoom < PLAIN &&
-    !look.selected &&
-    !look.run &&
-    !look.wrong &&
-    !look.dimmed &&
-    node.step.mode === "on" &&
-    node.shape.known
-  ) {
+  if (isPlain(node, look)) {
     ctx.fillStyle = mixed(safeColor(node.step.color, node.color), paints.node, 0.45);
     ctx.fillRect(rect.x, rect.y, rect.width, rect.height);
     if (titleSize(rect, zoom) * zoom < LEAST_TITLE) return;
@@ -55,11 +47,16 @@ export function paintBox(ctx: CanvasRenderingContext2D, node: SceneNode, rect: R
   const head = zoom < PLAIN ? rect.height : Math.min(Math.max(look.head, size * 1.6), rect.height);
   ctx.fillStyle = withAlpha(tint, zoom < PLAIN ? 0.45 : 0.28);
   ctx.fillRect(rect.x, rect.y, rect.width, head);
-  if (look.picture && rect.height > look.head + 40) picture(ctx, look.picture, rect, look.head);
+  if (look.picture && rect.height > look.head + 40) picture(ctx, look.picture, rect, head);
   if (size * zoom >= LEAST_TITLE) title(ctx, node, rect, size, head, paints);
   if (zoom >= 0.3) sockets(ctx, node, rect, zoom, paints);
   state(ctx, rect, look, radius);
   ctx.globalAlpha = 1;
+}
+
+function isPlain(node: SceneNode, { zoom, selected, wrong, dimmed, picture, run }: BoxLook): boolean {
+  if (zoom >= PLAIN || selected || wrong || dimmed || picture) return false;
+  return run?.state !== "running" && run?.state !== "failed" && node.step.mode === "on" && node.shape.known;
 }
 
 function shape(ctx: CanvasRenderingContext2D, rect: Rect, radius: number): void {
@@ -70,7 +67,7 @@ function shape(ctx: CanvasRenderingContext2D, rect: Rect, radius: number): void 
 
 /** As large as is readable: grows against the zoom until the box is full. */
 const titleSize = (rect: Rect, zoom: number): number =>
-  Math.round(Math.min(Math.max(12.5, 10.5 / zoom), rect.height * 0.4, 44));
+  Math.round(Math.min(Math.max(12.5, 9.5 / zoom), rect.height * 0.4, 44));
 
 function title(
   ctx: CanvasRenderingContext2D,
@@ -83,7 +80,7 @@ function title(
   ctx.font = `600 ${size}px ${paints.font}`;
   ctx.fillStyle = paints.text;
   ctx.textBaseline = "middle";
-  const inset = Math.max(10, size * 0.6);
+  const inset = Math.max(10, size * 0.5);
   ctx.fillText(
     fitText(ctx, node.title, rect.width - 2 * inset, size),
     rect.x + inset,
@@ -115,10 +112,19 @@ function state(ctx: CanvasRenderingContext2D, rect: Rect, look: BoxLook, radius:
   const { paints, run, zoom } = look;
   const line = 1 / Math.min(1, zoom);
   const color = look.wrong ? paints.failed : stateColor(run, paints);
+  const loud = look.wrong || run?.state === "running" || run?.state === "failed";
   shape(ctx, rect, radius);
-  ctx.lineWidth = look.selected ? 2.5 * line : color ? 2 * line : line;
-  ctx.strokeStyle = look.selected ? paints.accent : (color ?? paints.nodeLine);
+  ctx.lineWidth = look.selected ? 2.5 * line : loud ? 2 * line : line;
+  ctx.strokeStyle = look.selected ? paints.accent : loud && color ? color : paints.nodeLine;
   ctx.stroke();
+  if (color && !loud && zoom >= PLAIN) {
+    // What has gone well needs no more than a dot.
+    const r = Math.max(4, 3 / zoom);
+    ctx.beginPath();
+    ctx.arc(rect.x + rect.width - 1.8 * r, rect.y + Math.max(look.head / 2, 2 * r), r, 0, 2 * Math.PI);
+    ctx.fillStyle = color;
+    ctx.fill();
+  }
   if (run?.state === "running" && run.total > 0) {
     const height = Math.max(4, 3 / zoom);
     ctx.fillStyle = paints.running;

@@ -1,5 +1,6 @@
 /** One frame of the painted layer: ground, frames, wires, and the nodes that are no elements. */
 
+import type { StepRun } from "../../app/stores";
 import { HEADER } from "../../core/geometry";
 import { FAR } from "../camera";
 import type { Stage } from "../stage";
@@ -61,9 +62,9 @@ export class Painter {
     counts.linksDrawn = paintLinks(ctx, links, look);
     paintGhosts(ctx, scene.ghosts, camera.zoom, look.ink);
     paintBends(ctx, links, look);
-    if (camera.zoom < FAR) {
-      for (const note of scene.notes())
-        paintNote(ctx, note, scene.noteRect(note), camera.zoom, paints, selection.has(note.id));
+    for (const note of scene.notesIn(seen)) {
+      if (stage.window.committed.has(note.id)) continue;
+      paintNote(ctx, note, scene.noteRect(note), camera.zoom, paints, selection.has(note.id));
     }
     this.boxes(ctx, paints);
     this.minimap.paint(paints, dpr);
@@ -85,10 +86,17 @@ export class Painter {
         dimmed: quiet && camera.zoom < FAR,
         run,
         wrong: shownProblems.getState().byStep.has(node.id),
-        picture: this.pictures.get(run?.preview ?? ""),
+        picture: this.pictures.get(this.picture(run)),
         head: HEADER,
       });
     }
+  }
+
+  /** The address of what a step shows: its preview, else the picture it has written. */
+  private picture(run: StepRun | undefined): string {
+    if (!run || run.preview) return run?.preview ?? "";
+    const file = run.files.find((one) => one.media.startsWith("image/"));
+    return file ? this.stage.thumbnailUrl(file.id, 256) : "";
   }
 
   private linkLook(paints: Paints): LinkLook {

@@ -67,7 +67,7 @@ export default function CommandPalette(): ReactNode {
 
   const close = () => editor.shell.setState({ dialog: null });
   return (
-    <Dialog title={t("commands.title")} close={close} size="top" bare>
+    <Dialog title={t("commands.title")} close={close} size="high" bare>
       <Picker
         label={t("commands.title")}
         placeholder={t("commands.search")}

@@ -128,7 +128,7 @@ function Item({ name, type, help }: { name: string; type: string; help: string }
 
 function bounds(knob: KnobDef): string {
   const usual = typeof knob.default === "string" || typeof knob.default === "number" ? String(knob.default) : "";
-  const range = knob.min !== null && knob.max !== null ? `${knob.min} … ${knob.max}` : "";
+  const range = knob.min !== null && knob.max !== null && knob.max < 2 ** 31 ? `${knob.min} … ${knob.max}` : "";
   return [range, usual && usual.length < 24 ? t("inspector.usual", { value: usual }) : ""].filter(Boolean).join(", ");
 }
 

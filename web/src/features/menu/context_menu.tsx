@@ -50,7 +50,8 @@ function forItems(menu: MenuRequest, { entry, can }: Commands): MenuPart[] {
   add(...some("view.enter", "node.unpack", "node.subgraph", "node.group", "node.replace"));
   add(...some("node.mute", "node.bypass", "node.collapse", "node.detach"));
   add(...some("edit.copy", "edit.cut", "edit.duplicate", "view.fit-selected"));
-  add(...some(...COLORS.map(([name]) => `node.${name}`)));
+  const swatches = COLORS.map(([name, color]) => ({ ...entry(`node.${name}`), color }));
+  if (can("node.color.none")) add({ swatches });
   add(...some("edit.delete-join"), ...(can("edit.delete") ? [entry("edit.delete", { bad: true })] : []));
   return parts;
 }

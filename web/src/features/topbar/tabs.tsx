@@ -75,15 +75,20 @@ function Tab({ open, active }: { open: OpenDocument; active: boolean }): ReactNo
           title={dirty ? `${title} — ${t("tab.unsaved")}` : title}
           onClick={() => workspace.activate(open.id)}
           onDoubleClick={() => setEditing(true)}
-          onKeyDown={(event) => event.key === "F2" && setEditing(true)}
+          onKeyDown={(event) => {
+            if (event.key === "F2") setEditing(true);
+            if (event.key === "Delete") void workspace.close(open.id);
+          }}
         >
           {dirty || state ? <i className={`dot ${state}`} /> : null}
           <span className="cut">{title}</span>
         </button>
       )}
+      {/* For the pointer only: a list of tabs has nothing but tabs in it. By keyboard it is Delete. */}
       <IconButton
         tiny
         label={t("tab.close", { name: title })}
+        aria-hidden="true"
         tabIndex={-1}
         onClick={() => void workspace.close(open.id)}
       >
