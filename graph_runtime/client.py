@@ -15,10 +15,10 @@ import json
 import struct
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -33,6 +33,7 @@ ENDED = frozenset({"succeeded", "failed", "cancelled"})
 LARGEST = 16 << 20  # bytes of one live message
 PAUSE = 0.2  # seconds between two tries to reach a server
 
+T = TypeVar("T")
 Message = dict[str, Any]
 
 
@@ -63,11 +64,19 @@ class Client:
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """One request, its JSON answer. Raises Refused, ConnectionError."""
+        """One request, its JSON answer. What only reads is tried again within the patience.
+
+        Raises Refused, ConnectionError.
+        """
         sent = data if data is not None else None if body is None else json.dumps(body).encode()
         kind = "application/octet-stream" if data is not None else "application/json"
         said = {"Content-Type": kind} if sent is not None else {}
-        status, raw = self._exchange(method, path, sent, said | dict(headers or {}))
+        said |= headers or {}
+
+        def exchange() -> tuple[int, bytes]:
+            return self._exchange(method, path, sent, said)
+
+        status, raw = self._patiently(exchange) if method == "GET" else exchange()
         answer = _parsed(raw)
         if status >= 400:
             listed = answer.get("problems") if isinstance(answer, dict) else None
@@ -78,10 +87,22 @@ class Client:
 
     def fetch(self, file: str) -> bytes:
         """A file by its id."""
-        status, raw = self._exchange("GET", f"/api/files/{quote(file, safe='')}", None, {})
+        path = f"/api/files/{quote(file, safe='')}"
+        status, raw = self._patiently(lambda: self._exchange("GET", path, None, {}))
         if status != 200:
             raise Refused(Problem("unknown-file", file[:40], "there is no such file.", "Get the list anew."))
         return raw
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Call until the server can be reached, within the patience. Raises ConnectionError."""
+        until = time.monotonic() + self.patience
+        while True:
+            try:
+                return call()
+            except ConnectionError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(PAUSE)
 
     def _exchange(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         said = {"Authorization": f"Bearer {self.token}"} if self.token else {}
@@ -111,15 +132,8 @@ class Client:
         body = {"graph": graph, "document": document, **more}
         body = {name: value for name, value in body.items() if value is not None}
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
-        until = time.monotonic() + self.patience
-        while True:
-            try:
-                answer: Message = self.ask("POST", "/api/runs", body, headers=headers)
-                return answer
-            except ConnectionError:
-                if time.monotonic() >= until:
-                    raise
-                time.sleep(PAUSE)
+        answer: Message = self._patiently(lambda: self.ask("POST", "/api/runs", body, headers=headers))
+        return answer
 
     def run(self, run: str) -> Message:
         answer: Message = self.ask("GET", f"/api/runs/{run}")
@@ -211,16 +225,27 @@ class Client:
 class ServerWorker:
     """A `WorkerHandle` that is a whole server: its runs wait in the queue like everybody's.
 
-    folder   where finished files are brought to; None leaves them there, and events name them by their labels
+    folder        where finished files are brought to; None leaves them there, and events name them by their labels
+    first_worker  seconds to wait for a worker when the server has never had one
     """
 
-    def __init__(self, client: Client, folder: Path | None = None) -> None:
-        self.client, self.folder = client, folder
+    def __init__(self, client: Client, folder: Path | None = None, *, first_worker: float = 180.0) -> None:
+        self.client, self.folder, self.first_worker = client, folder, first_worker
         self._run = ""
 
     def hello(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self.client.ask("GET", "/api/nodes")
-        return answer
+        """What nodes there are; waits for the first worker if none has ever said it. Raises Refused if none can."""
+        until = time.monotonic() + self.first_worker
+        while True:
+            answer: dict[str, Any] = self.client.ask("GET", "/api/nodes")
+            if answer["fresh"] or answer["nodes"]:
+                return answer
+            workers = self.client.ask("GET", "/api/system")["workers"]
+            failed = [Problem.from_json(one) for worker in workers for one in worker["problems"]]
+            if failed or time.monotonic() >= until:
+                nobody = Problem("no-worker", "server", "no worker is up there.", "Look into its log.")
+                raise Refused(failed or [nobody])
+            time.sleep(PAUSE)
 
     def start(self, run: str, graph: Graph, document: Mapping[str, Any] | None = None) -> None:
         self._run = self.client.submit(graph.to_json(), document, run=run, key=run)["id"]

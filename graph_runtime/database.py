@@ -27,6 +27,7 @@ Connect = Callable[..., sqlite3.Connection]
 NEEDED = (3, 37, 0)  # STRICT tables; RETURNING is older
 TOGETHER = 64  # writes that share one commit at the most
 IDLE = 4  # readers kept open
+PATIENCE = 0.01  # seconds that a write which can wait does wait, for others to share its commit
 
 
 class View:
@@ -70,10 +71,10 @@ class Transaction(View):
 class Job(Generic[T]):
     """A write that waits for its turn."""
 
-    __slots__ = ("future", "work")
+    __slots__ = ("can_wait", "future", "work")
 
-    def __init__(self, work: Callable[[Transaction], T]) -> None:
-        self.work, self.future = work, Future[T]()
+    def __init__(self, work: Callable[[Transaction], T], can_wait: bool) -> None:
+        self.work, self.can_wait, self.future = work, can_wait, Future[T]()
 
 
 def open_connection(path: Path, connect: Connect = sqlite3.connect, *, journal: str = "WAL") -> sqlite3.Connection:
@@ -119,13 +120,15 @@ class Database:
         self._thread = threading.Thread(target=self._work, name="database", daemon=True)
         self._thread.start()
 
-    def write(self, work: Callable[[Transaction], T]) -> Future[T]:
+    def write(self, work: Callable[[Transaction], T], *, can_wait: bool = False) -> Future[T]:
         """Do this in a transaction. The future has its answer after COMMIT, or what it raised and then nothing is done.
+
+        can_wait    nobody is waiting for it: it is done a moment later, so that what follows shares its commit
 
         `work` may be called a second time when the first was undone by a failure beside it.
         The future raises Refused ("disk-full") when there is no room, sqlite3.Error when the file cannot be written.
         """
-        job = Job(work)
+        job = Job(work, can_wait)
         with self._closing:
             if self._closed:
                 what, fix = "the server is ending; nothing more is taken.", "Try again when it is back."
@@ -183,16 +186,7 @@ class Database:
     def _work(self) -> None:
         ending = False
         while not ending:
-            batch: list[Job[Any]] = []
-            job = self._jobs.get()
-            while True:
-                if job is None:
-                    ending = True
-                elif job.future.set_running_or_notify_cancel():
-                    batch.append(job)
-                if ending or len(batch) >= TOGETHER or self._jobs.empty():
-                    break
-                job = self._jobs.get()
+            batch, ending = self._gather()
             if batch:
                 self._commit(batch)
         with suppress(queue.Empty):
@@ -202,6 +196,23 @@ class Database:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with suppress(sqlite3.Error):
             self._connection.close()
+
+    def _gather(self) -> tuple[list[Job[Any]], bool]:
+        """The writes that wait, and whether they are the last; a moment later if all of them can wait."""
+        batch: list[Job[Any]] = []
+        job = self._jobs.get()
+        until = time.monotonic() + PATIENCE
+        while job is not None:
+            if job.future.set_running_or_notify_cancel():
+                batch.append(job)
+            if len(batch) >= TOGETHER:
+                return batch, False
+            patient = all(one.can_wait for one in batch)
+            try:
+                job = self._jobs.get(timeout=max(0.0, until - time.monotonic()) if patient else 0.0)
+            except queue.Empty:
+                return batch, False
+        return batch, True
 
     def _commit(self, batch: list[Job[Any]]) -> None:
         """Do these together; if that fails, each alone; if that fails too, say so to the one who asked."""

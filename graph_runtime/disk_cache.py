@@ -1,12 +1,12 @@
 """Answers on disk, found by key, believed only after checking.
 
-    <folder>/ab/abcdef….json          {"format": 1, "outputs": {...}, "blob": {"hash", "bytes"} or null, "check": hash
-    of this} <folder>/ab/abcdef….blob          the tensors, as the codec writes them (safetensors)
+    <folder>/ab/abcdef….json    {"format": 1, "outputs": {...}, "blob": {"hash", "bytes"} or null, "check": its hash}
+    <folder>/ab/abcdef….blob    the tensors, as the codec writes them (safetensors)
 
-Both are written beside their place, flushed to disk and renamed, the blob first, so that a crash leaves at most a stray
-file, which is swept later. A hash that does not match is a miss, and removes the entry. The oldest used leave first
-when the bytes on disk would exceed the budget. Several processes may share a folder: whoever finds a file gone has a
-miss. Knows no tensor: the codec is given.
+Both are written beside their place and renamed, the blob first and flushed to disk, so that a crash leaves at most a
+stray file, which is swept later; a page without a blob is not worth the wait for the disk. A hash that does not fit is
+a miss, and removes the entry. The oldest used leave first when the bytes on disk would exceed the budget. Several
+processes may share a folder: whoever finds a file gone has a miss. Knows no tensor: the codec is given.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from graph_runtime.values import Many
 
 FORMAT = 1
 _STRAY_SECONDS = 3600.0
+_COUNT_AGAIN = 16  # the folder is looked through after this part of the budget has been written
 
 
 class Codec(Protocol):
@@ -51,6 +52,8 @@ class DiskCache:
 
     def __init__(self, folder: Path, budget: int, codec: Codec | None = None, max_entry: int = 512 << 20) -> None:
         self.folder, self.budget, self.codec, self.max_entry = folder, budget, codec, max_entry
+        self._counted: int | None = None  # bytes there at the last look, and what has been written since; not less
+        self._written = 0
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The outputs kept under `key`, checked; None when there are none or they are damaged."""
@@ -110,9 +113,11 @@ class DiskCache:
             page = entry.with_name(f".{uuid4().hex}.tmp")
             written.append(page)
             page.write_bytes(text)
-            _flush(page)
+            if stamp is not None:
+                _flush(page)
             os.replace(page, entry)
-            _flush(entry.parent)
+            if stamp is not None:
+                _flush(entry.parent)
             return True
         finally:
             for path in written:
@@ -186,16 +191,26 @@ class DiskCache:
         return found
 
     def _make_room(self, size: int, but: Path) -> None:
-        """Remove the oldest used entries until `size` more bytes fit. What `but` holds is about to be written over."""
+        """Remove the oldest used entries until `size` more bytes fit. What `but` holds is about to be written over.
+
+        Looking through the folder takes long when much is in it, so it is done only when it might be full.
+        """
+        self._written += size
+        if self._counted is not None and self._written * _COUNT_AGAIN < self.budget:
+            self._counted += size
+            if self._counted <= self.budget:
+                return
+        self._written = 0
         files = [one for one in self._files() if one[2].stem != but.stem and one[2].suffix != ".tmp"]
         total = sum(one[1] for one in files) + size
         for _, _, path in sorted(files, key=lambda one: one[0]):
             if total <= self.budget:
-                return
+                break
             for gone in (path.with_suffix(".json"), path.with_suffix(".blob")):
                 with contextlib.suppress(OSError):
                     total -= gone.stat().st_size
                     gone.unlink()
+        self._counted = total
 
     @staticmethod
     def _remove(*paths: Path) -> None:

@@ -3,7 +3,10 @@
     {"format": "latentloom", "version": 1, "migrations": [], "title": "Cats",
      "steps": {"mix": {"kind": "core/mix", "version": 1, "inputs": {"a": {"join": ["img", "image"]}, "amount": 0.5},
                        "position": [120, 40], "title": "Half", "note": "", "mode": "on"}},
-     "targets": [], "groups": [{"title": "Prompt", …}], "notes": [{"text": "try 0.3", …}]}
+     "targets": [], "groups": [{"title": "Prompt", …}], "notes": [{"text": "try 0.3", …}],
+     "definitions": {"half": {…}}}
+
+`definitions` are the subgraphs, used by steps of kind "subgraph/half" (see `subgraphs`).
 
 Whatever else is in there belongs to the editor, to a pack or to a newer program, and comes out again as it went in; so
 do nodes nobody knows, with their values and wires. Opening never installs, loads or runs anything.
@@ -12,57 +15,23 @@ do nodes nobody knows, with their values and wires. Opening never installs, load
 from __future__ import annotations
 
 import copy
-import math
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from graph_runtime.document_migrations import MIGRATIONS, Migration, migrate
-from graph_runtime.graph import Graph, Join, Step, input_from_json, input_to_json, joins
+from graph_runtime.document_step import DocumentStep, read_steps
+from graph_runtime.graph import Graph, Join, Step, joins
 from graph_runtime.jsontext import check_json, read_json
 from graph_runtime.node_def import NodeDef
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.sockets import fits
+from graph_runtime.subgraphs import PREFIX, Definition, Flat, flatten, read_definitions
 from graph_runtime.validate import MAX_STEPS, validate
 
 FORMAT = "latentloom"
 VERSION = 1
-
-Mode = Literal["on", "muted", "bypassed"]
-_MODES: tuple[Mode, ...] = ("on", "muted", "bypassed")
-
-
-@dataclass(slots=True)
-class DocumentStep:
-    """A step as it was saved.
-
-    version   of its kind when it was saved; 0 if nobody said
-    position  of its upper left corner on the canvas, in canvas units
-    mode      muted: it and what needs it do not run. bypassed: what follows takes what goes in instead of what comes
-    out extra     what this program does not know, kept
-    """
-
-    kind: str
-    inputs: dict[str, Any] = field(default_factory=dict)
-    version: int = 0
-    position: tuple[float, float] | None = None
-    title: str = ""
-    note: str = ""
-    mode: Mode = "on"
-    extra: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        data: dict[str, Any] = {"kind": self.kind}
-        if self.version:
-            data["version"] = self.version
-        data["inputs"] = {name: input_to_json(value) for name, value in self.inputs.items()}
-        if self.position is not None:
-            data["position"] = list(self.position)
-        for name, value, usual in (("title", self.title, ""), ("note", self.note, ""), ("mode", self.mode, "on")):
-            if value != usual:
-                data[name] = value
-        return data | self.extra
-
 
 @dataclass(slots=True)
 class Document:
@@ -74,6 +43,7 @@ class Document:
     groups: list[Any] = field(default_factory=list)
     notes: list[Any] = field(default_factory=list)
     migrations: list[str] = field(default_factory=list)
+    definitions: dict[str, Definition] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -87,27 +57,50 @@ class Document:
             "groups": self.groups,
             "notes": self.notes,
         }
+        if self.definitions:
+            data["definitions"] = {id: one.to_json() for id, one in self.definitions.items()}
         return data | self.extra
 
     def graph(self, defs: Mapping[str, NodeDef] | None = None) -> Graph:
-        """What runs: without the muted steps and all that needs them, and with wires led past the bypassed ones.
+        """What runs: subgraphs opened, without the muted steps and all that needs them, and with wires led past the
+        bypassed ones.
 
-        `defs` are needed to lead a wire past a step; one that fits nothing that goes in is left open.
+        `defs` are needed to lead a wire past a step; one that fits nothing that goes in is left open. Raises Refused
+        when a subgraph contains itself or grows beyond bounds.
         """
-        steps = {id: Step(step.kind, dict(step.inputs)) for id, step in self.steps.items()}
-        off = {id for id, step in self.steps.items() if step.mode == "bypassed"}
+        flat = self.flat(defs or {})
+        if flat.stops:
+            raise Refused(flat.stops)
+        return self._running(flat, defs or {})
+
+    def check(self, defs: Mapping[str, NodeDef]) -> list[Problem]:
+        """All that is wrong with it, inner steps being called "outer/inner"; empty if it can run."""
+        flat = self.flat(defs)
+        said = {(one.step, one.field) for one in flat.problems}
+        found = validate(self._running(flat, defs), defs)
+        again = ("unknown-node", "unknown-step", "bad-id")
+        return flat.problems + [one for one in found if one.code not in again or (one.step, one.field) not in said]
+
+    def flat(self, defs: Mapping[str, NodeDef]) -> Flat:
+        """Its steps with subgraphs opened."""
+        return flatten(self.steps, self.targets, self.definitions, defs)
+
+    def _running(self, flat: Flat, defs: Mapping[str, NodeDef]) -> Graph:
+        steps = {id: Step(step.kind, dict(step.inputs)) for id, step in flat.steps.items()}
+        off = {id for id, step in flat.steps.items() if step.mode == "bypassed"}
         if off:
-            past = _Past(steps, off, defs or {})
+            ports = {PREFIX + id: one.as_node(PREFIX + id) for id, one in self.definitions.items()}
+            past = _Past(steps, off, ChainMap(ports, dict(defs)))
             steps = {id: Step(one.kind, past.inputs(one)) for id, one in steps.items() if id not in off}
-        gone = _needing(steps, {id for id, step in self.steps.items() if step.mode == "muted"})
+        gone = _needing(steps, {id for id, step in flat.steps.items() if step.mode == "muted"})
         steps = {id: one for id, one in steps.items() if id not in gone}
-        return Graph(steps, tuple(id for id in self.targets if id not in gone and id not in off))
+        return Graph(steps, tuple(id for id in flat.targets if id not in gone and id not in off))
 
 
 def open_document(
     data: bytes | str | Mapping[str, Any], defs: Mapping[str, NodeDef], migrations: Iterable[Migration] = MIGRATIONS
 ) -> tuple[Document, list[Problem]]:
-    """The document, and what `validate` says of its graph.
+    """The document, and what `check` says of it.
 
     Raises Refused when it is malformed, out of bounds, of another format or of a newer version. A node nobody knows is
     a Problem, not a refusal.
@@ -120,7 +113,7 @@ def open_document(
     _check_format(raw)
     migrate(raw, migrations)
     document = _read(raw)
-    return document, validate(document.graph(defs), defs)
+    return document, document.check(defs)
 
 
 def _check_format(raw: Any) -> None:
@@ -144,25 +137,29 @@ def _check_format(raw: Any) -> None:
     if version > VERSION:
         what = f"it is of version {version}; this program knows up to {VERSION}."
         raise refuse("newer-document", what, "Open it with a newer program.")
-    if len(raw["steps"]) > MAX_STEPS:
-        what = f"it has {len(raw['steps']):,} steps; at most {MAX_STEPS:,} are read."
+    count = len(raw["steps"]) + _inner_steps(raw.get("definitions"))
+    if count > MAX_STEPS:
+        what = f"it has {count:,} steps; at most {MAX_STEPS:,} are read."
         raise refuse("too-many-steps", what, "Split it.")
+
+
+def _inner_steps(definitions: Any) -> int:
+    """How many steps there are inside subgraphs, each being counted once."""
+    found = definitions.values() if isinstance(definitions, dict) else ()
+    return sum(len(one["steps"]) for one in found if isinstance(one, dict) and isinstance(one.get("steps"), dict))
 
 
 def _read(raw: dict[str, Any]) -> Document:
     """The migrated JSON as a Document. A field that has another form than it should is kept as unknown."""
     problems: list[Problem] = []
-    steps: dict[str, DocumentStep] = {}
-    for id, one in raw["steps"].items():
-        given = one.get("inputs", {}) if isinstance(one, dict) else None
-        if not id or not isinstance(given, dict) or not isinstance(one.get("kind"), str):
-            what, fix = "this is not a step.", 'A step has an id and is {"kind": "pack/name", "inputs": {…}}.'
-            problems.append(Problem("malformed-document", f"steps.{id}", what, fix))
-        else:
-            steps[id] = _read_step(one, given)
+    steps = read_steps(raw["steps"], "steps", problems)
+    given = raw.get("definitions")
+    definitions = read_definitions(given, problems) if isinstance(given, dict) else {}
     if problems:
         raise Refused(problems)
     rest = {name: value for name, value in raw.items() if name not in ("format", "version", "steps", "migrations")}
+    if isinstance(given, dict):
+        del rest["definitions"]
     targets = rest.get("targets")
     named = isinstance(targets, list) and all(isinstance(one, str) for one in targets)
     return Document(
@@ -172,31 +169,9 @@ def _read(raw: dict[str, Any]) -> Document:
         rest.pop("groups") if isinstance(rest.get("groups"), list) else [],
         rest.pop("notes") if isinstance(rest.get("notes"), list) else [],
         raw["migrations"],
+        definitions,
         rest,
     )
-
-
-def _read_step(one: dict[str, Any], given: dict[str, Any]) -> DocumentStep:
-    rest = {name: value for name, value in one.items() if name not in ("kind", "inputs")}
-    step = DocumentStep(one["kind"], {name: input_from_json(value) for name, value in given.items()})
-    if type(rest.get("version")) is int and rest["version"] > 0:
-        step.version = rest.pop("version")
-    place = rest.get("position")
-    if (
-        isinstance(place, list)
-        and len(place) == 2
-        and all(type(at) in (int, float) and math.isfinite(at) for at in place)
-    ):
-        x, y = rest.pop("position")
-        step.position = (x, y)
-    if isinstance(rest.get("title"), str):
-        step.title = rest.pop("title")
-    if isinstance(rest.get("note"), str):
-        step.note = rest.pop("note")
-    if rest.get("mode") in _MODES:
-        step.mode = rest.pop("mode")
-    step.extra = rest
-    return step
 
 
 class _Past:

@@ -41,7 +41,15 @@ class Renamed:
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def apply(self, document: dict[str, Any]) -> None:
-        steps = document["steps"]
+        self._board(document["steps"])
+        for one in definitions_in(document):
+            touched = self._board(one["steps"])
+            for side, names in (("inputs", self.inputs), ("outputs", self.outputs)):
+                for end in ends_in(one.get(side)):
+                    if end[0] in touched:
+                        end[1] = _renamed_end(end[1], names)
+
+    def _board(self, steps: dict[str, Any]) -> set[str]:
         touched = {id for id, step in steps.items() if isinstance(step, dict) and step.get("kind") == self.kind}
         for id in touched:
             self._step(steps[id])
@@ -49,6 +57,7 @@ class Renamed:
             for join in joins_in(steps):
                 if join[0] in touched:
                     join[1] = self.outputs.get(join[1], join[1])
+        return touched
 
     def _step(self, step: dict[str, Any]) -> None:
         step["kind"] = self.to or self.kind
@@ -58,6 +67,11 @@ class Renamed:
         taken = set(given) - set(self.inputs)
         renamed = {old: new for old, new in self.inputs.items() if new not in taken}
         step["inputs"] = {renamed.get(name, name): value for name, value in given.items()}
+        for kept in ("after", "reroutes"):  # what the editor keeps by the names of inputs
+            if isinstance(step.get(kept), dict):
+                step[kept] = {_renamed_end(name, renamed): value for name, value in step[kept].items()}
+        if isinstance(step.get("exposed"), list):
+            step["exposed"] = [renamed.get(one, one) if isinstance(one, str) else one for one in step["exposed"]]
         for name, table in self.values.items():
             value = step["inputs"].get(name)
             if isinstance(value, str):
@@ -101,3 +115,26 @@ def joins_in(steps: Mapping[str, Any]) -> Iterator[list[Any]]:
                 pair = one.get("join") if isinstance(one, dict) else None
                 if isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair):
                     yield pair
+
+
+def definitions_in(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The subgraphs of a plain document that have steps."""
+    found = document.get("definitions")
+    for one in found.values() if isinstance(found, dict) else ():
+        if isinstance(one, dict) and isinstance(one.get("steps"), dict):
+            yield one
+
+
+def ends_in(ports: Any) -> Iterator[list[Any]]:
+    """Every `[step, input or output]` that ports in plain JSON lead to, to be changed in place."""
+    for port in ports if isinstance(ports, list) else ():
+        inner = port.get("inner") if isinstance(port, dict) else None
+        for end in inner if isinstance(inner, list) else ():
+            if isinstance(end, list) and len(end) == 2 and all(isinstance(part, str) for part in end):
+                yield end
+
+
+def _renamed_end(end: str, names: Mapping[str, str]) -> str:
+    """An end renamed; "values#2" is a place in the list of `values`."""
+    name, mark, place = end.partition("#")
+    return names.get(name, name) + mark + place

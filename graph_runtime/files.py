@@ -35,6 +35,10 @@ MODEL_FOLDERS: dict[str, tuple[str, ...]] = {
     "vae": ("vae",),
     "text_encoder": ("text_encoders", "clip"),
 }
+# A folder with this file in it is one model; another file means that of every other kind.
+DESCRIPTIONS = {"checkpoint": "model_index.json"}
+DESCRIPTION = "config.json"
+WEIGHTS = frozenset({".safetensors", ".sft", ".gguf"})
 RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 LONGEST = 255  # bytes of one part of a label; ext4, NTFS and APFS agree
 STAGING = ".staging"
@@ -89,15 +93,11 @@ class Files:
         raise Refused(Problem("no-file", name, what, "Put the file there, or choose another."))
 
     def names(self, kind: str, suffixes: frozenset[str] = frozenset()) -> list[str]:
-        """The labels of the files of a kind that `find` would give, sorted; with one of `suffixes` if any are given."""
-        found: set[str] = set()
-        for root in self.roots(kind):
-            for folder, below, files in os.walk(root):
-                below[:] = [name for name in below if not name.startswith(".")]
-                for name in files:
-                    label = Path(folder, name).relative_to(root).as_posix()
-                    if not name.startswith(".") and not unsafe(label):
-                        found.add(label)
+        """The labels of the files of a kind that `find` would give, sorted; with one of `suffixes` if any are given.
+
+        Of models, a folder with its description is one name, and so is every other file that holds weights.
+        """
+        found = {label for root in self.roots(kind) for label in _labels(root, kind) if not unsafe(label)}
         wanted = {label for label in found if not suffixes or Path(label).suffix.lower() in suffixes}
         return sorted(wanted | {label for of, label in self._shipped if of == kind})
 
@@ -205,6 +205,21 @@ def unsafe(label: str) -> str:
         if len(part.encode()) > LONGEST:
             return f"a part of the name is longer than {LONGEST} bytes"
     return ""
+
+
+def _labels(root: Path, kind: str) -> Iterator[str]:
+    """What lies in a folder and below, hidden things left out; of models, whole folders and files with weights."""
+    models = kind in MODEL_FOLDERS
+    for folder, below, files in os.walk(root):
+        below[:] = [name for name in below if not name.startswith(".")]
+        inside = Path(folder).relative_to(root)
+        if models and inside.parts and DESCRIPTIONS.get(kind, DESCRIPTION) in files:
+            below.clear()
+            yield inside.as_posix()
+            continue
+        for name in files:
+            if not name.startswith(".") and (not models or Path(name).suffix.lower() in WEIGHTS):
+                yield (inside / name).as_posix()
 
 
 def _inside(root: Path, path: Path, name: str) -> Path:

@@ -140,7 +140,22 @@ CREATE INDEX versions_by_document ON workflow_versions (document);
 CREATE TABLE hellos (worker TEXT PRIMARY KEY, time REAL NOT NULL, data TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 
-STEPS: tuple[str, ...] = (RUNS, EVENTS, ARTIFACTS, WORKFLOWS)
+DRAFTS = """
+CREATE TABLE drafts (
+    id TEXT PRIMARY KEY,
+    user TEXT NOT NULL,
+    name TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    based_on INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    data BLOB NOT NULL,
+    changed REAL NOT NULL
+) STRICT;
+CREATE INDEX drafts_by_user ON drafts (user, changed);
+"""
+
+STEPS: tuple[str, ...] = (RUNS, EVENTS, ARTIFACTS, WORKFLOWS, DRAFTS)
 
 
 def version(connection: sqlite3.Connection) -> int:

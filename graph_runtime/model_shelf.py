@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from graph_runtime.files import MODEL_FOLDERS, Files
+from graph_runtime.files import MODEL_FOLDERS, WEIGHTS, Files
 from graph_runtime.problem import Refused
-
-SUFFIXES = frozenset({".safetensors", ".sft", ".gguf"})
 
 Inspect = Callable[[Path], Mapping[str, Any]]
 
@@ -43,7 +41,7 @@ class ModelShelf:
             path = self.files.find(kind, name)
         except Refused:
             return None
-        if path in seen or not (path.is_dir() or path.suffix.lower() in SUFFIXES):
+        if path in seen or not (path.is_dir() or path.suffix.lower() in WEIGHTS):
             return None
         seen.add(path)
         inside = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]

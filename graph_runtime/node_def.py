@@ -24,6 +24,7 @@ class Knob:
     """What an annotation says of a knob beyond its type: `Annotated[float, Knob(min=0, max=1)]`.
 
     min, max    both allowed values; step is what one notch of the widget changes
+    auto        the number that leaves the choice to the node; the editor shows it as "auto"
     choices     what a string may be, or a function that gives it when the pack is loaded
     multiline   a string is text of several lines
     seed        an integer is a seed: the editor offers random, fixed, increment
@@ -31,6 +32,7 @@ class Knob:
     slider, color   how the editor shows a number or a string
     advanced    folded away until asked for
     label       what the editor calls it, instead of its name
+    widget      the pack's own widget for it, "pack.name", as its manifest calls it; "" for the usual one
     """
 
     min: float | None = None
@@ -44,6 +46,8 @@ class Knob:
     color: bool = False
     advanced: bool = False
     label: str = ""
+    auto: float | None = None
+    widget: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,14 @@ class KnobDef:
     advanced: bool = False
     label: str = ""
     help: str = ""
+    auto: float | None = None
+    widget: str = ""
 
     @classmethod
     def of(cls, name: str, kind: Any, default: Any, says: Knob, choices: Sequence[Any], help: str) -> KnobDef:
         return cls(
             name, kind, default, says.min, says.max, says.step, tuple(choices), says.multiline, says.seed, says.file,
-            says.slider, says.color, says.advanced, says.label, help,
+            says.slider, says.color, says.advanced, says.label, help, says.auto, says.widget,
         )  # fmt: skip
 
     @property

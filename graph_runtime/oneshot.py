@@ -15,13 +15,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from graph_runtime.document import Document, DocumentStep, open_document
+from graph_runtime.document import Document, open_document
+from graph_runtime.document_step import DocumentStep
 from graph_runtime.events import Event, Failed, Finished, Reused, RunFinished, Skipped, Status, Wrote
 from graph_runtime.graph import Graph, Join, in_order, wanted_steps
 from graph_runtime.node_def import KnobDef, NodeDef
 from graph_runtime.packs import builtin_file, builtin_hook
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.settings import Settings
+from graph_runtime.subgraphs import node_defs
 from graph_runtime.validate import blocking, validate
 from graph_runtime.workers import WorkerHandle
 
@@ -177,8 +179,9 @@ def run(
 
 
 def change(document: Document, defs: Mapping[str, NodeDef], changes: Changes) -> list[Problem]:
-    """Make the changes in the document; what could not be made."""
+    """Make the changes in the document; what could not be made. Seeds inside subgraphs are set too."""
     problems: list[Problem] = []
+    defs = {**defs, **node_defs(document.definitions, defs)}
     if changes.prompt is not None:
         problems += _set_prompt(document, defs, changes.prompt)
     if changes.seed is not None:
@@ -189,8 +192,9 @@ def change(document: Document, defs: Mapping[str, NodeDef], changes: Changes) ->
 
 
 def _knobs(document: Document, defs: Mapping[str, NodeDef]) -> Iterable[tuple[DocumentStep, KnobDef]]:
-    """The knobs of all steps that are not fed by a wire."""
-    for step in document.steps.values():
+    """The knobs of all steps that are not fed by a wire, those inside subgraphs last."""
+    boards = [document.steps, *(one.steps for one in document.definitions.values())]
+    for step in (step for steps in boards for step in steps.values()):
         for knob in defs[step.kind].knobs if step.kind in defs else ():
             if not isinstance(step.inputs.get(knob.name), Join):
                 yield step, knob

@@ -7,6 +7,7 @@ A pack is a Python module. It may say of itself, all optional:
     NODES   the modules its nodes are in, in palette order, ".blur" being one of its own; else the nodes in itself
     HOOKS   what else the runtime may ask of it: name → "module:function"
     FILES   files that come with it: kind of file → name → path inside its folder
+    WIDGETS what it brings for knobs in the editor: name → path of an ES module; Knob(widget="pack.name") shows it
 
 Packs come from three places: the modules in the settings (the built-in nodes), what is installed under the entry point
 group `latentloom.packs`, and the folders and files in `custom_nodes_dirs`. A folder is imported under a private name:
@@ -31,6 +32,7 @@ from typing import Any
 
 from graph_runtime.node import definition
 from graph_runtime.node_def import NodeDef
+from graph_runtime.pack_web import web_files
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.settings import Settings
 from graph_runtime.sockets import socket_of
@@ -62,6 +64,7 @@ class Pack:
     sockets: Mapping[str, type] = field(default_factory=dict)
     hooks: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[tuple[str, str], Path] = field(default_factory=dict)  # (kind, name) → path
+    widgets: Mapping[str, Path] = field(default_factory=dict)  # "pack.name" → the ES module
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
 
@@ -73,6 +76,7 @@ class Pack:
             "place": self.place,
             "nodes": [one.kind for one in self.defs],
             "problems": [problem.as_json() for problem in self.problems],
+            **web_files(self.name, self.widgets),
             "seconds": round(self.seconds, 3),
         }
 
@@ -138,6 +142,7 @@ def load_pack(source: Source) -> Pack:
         sockets=sockets,
         hooks=manifest.hooks,
         files=manifest.files,
+        widgets=manifest.widgets,
         problems=tuple(problems),
         seconds=time.perf_counter() - began,
     )
@@ -160,14 +165,20 @@ def builtin_hook(settings: Settings, name: str) -> Callable[..., Any] | None:
     return None
 
 
-def builtin_file(settings: Settings, kind: str, name: str) -> Path | None:
-    """A file that a module in the settings says comes with it, without importing any node."""
+def builtin_files(settings: Settings, kind: str) -> dict[str, Path]:
+    """The files of a kind that the modules in the settings say come with them, without importing any node."""
+    found: dict[str, Path] = {}
     for module in settings.packs:
         pack = importlib.import_module(module)
-        path = getattr(pack, "FILES", {}).get(kind, {}).get(name)
-        if path is not None:
-            return Path(pack.__file__ or ".").parent / str(path)
-    return None
+        home = Path(pack.__file__ or ".").parent
+        for name, path in getattr(pack, "FILES", {}).get(kind, {}).items():
+            found.setdefault(name, home / str(path))
+    return found
+
+
+def builtin_file(settings: Settings, kind: str, name: str) -> Path | None:
+    """A file that a module in the settings says comes with it, without importing any node."""
+    return builtin_files(settings, kind).get(name)
 
 
 def _resolve(target: str) -> Callable[..., Any]:
@@ -185,13 +196,14 @@ class _Manifest:
     nodes: tuple[str, ...]
     hooks: dict[str, str]
     files: dict[tuple[str, str], Path]
+    widgets: dict[str, Path]
 
     @classmethod
     def of(cls, module: ModuleType, source: Source) -> _Manifest:
         """Raises Refused when something in it has the wrong form."""
         name = getattr(module, "NAME", source.name)
         title = getattr(module, "TITLE", "") or str(name)
-        nodes, hooks, files = (getattr(module, said, ()) for said in ("NODES", "HOOKS", "FILES"))
+        nodes, hooks, files, widgets = (getattr(module, said, ()) for said in ("NODES", "HOOKS", "FILES", "WIDGETS"))
         problems = []
 
         def wants(right: bool, said: str, fix: str) -> None:
@@ -215,11 +227,17 @@ class _Manifest:
             "FILES",
             'Write FILES = {"checkpoint": {"name": "path inside the pack"}}.',
         )
+        wants(
+            not widgets or (isinstance(widgets, dict) and all(str(one).endswith(".js") for one in widgets.values())),
+            "WIDGETS",
+            'Write WIDGETS = {"dial": "web/dial.js"}.',
+        )
         if problems:
             raise Refused(problems)
         home = Path(module.__file__ or ".").parent
         named = {(kind, label): home / path for kind, some in dict(files).items() for label, path in some.items()}
-        return cls(name, title, tuple(nodes), dict(hooks), named)
+        shown = {f"{name}.{label}": home / path for label, path in dict(widgets).items()}
+        return cls(name, title, tuple(nodes), dict(hooks), named, shown)
 
 
 def _import_private(path: Path) -> ModuleType:
@@ -281,7 +299,7 @@ def _without_what_is_taken(pack: Pack, before: Iterable[Pack]) -> Pack:
     if pack.name in names:
         what = f"the pack in {names[pack.name]} has the name {pack.name} already."
         problem = Problem("pack-twice", pack.place, what, "Rename this one's folder or its NAME, or remove one.")
-        return replace(pack, defs=(), sockets={}, hooks={}, files={}, problems=(*problems, problem))
+        return replace(pack, defs=(), sockets={}, hooks={}, files={}, widgets={}, problems=(*problems, problem))
     taken = {name: (cls, one.place) for one in reversed(list(before)) for name, cls in one.sockets.items()}
     for name, cls in pack.sockets.items():
         if name in taken and taken[name][0] is not cls:

@@ -207,7 +207,7 @@ class RunQueue:
                     self.log.append(transaction, run, to_json(event))
             return True
 
-        return self.database.write(work)
+        return self.database.write(work, can_wait=True)
 
     def finish(
         self,
@@ -216,8 +216,13 @@ class RunQueue:
         status: Literal["succeeded", "failed", "cancelled"],
         problems: Sequence[Problem] = (),
         result: Mapping[str, Any] | None = None,
+        *,
+        can_wait: bool = False,
     ) -> Future[bool]:
-        """End a run with what its worker says. False, and nothing changed, if that attempt is over."""
+        """End a run with what its worker says. False, and nothing changed, if that attempt is over.
+
+        can_wait    something follows at once that can share its commit
+        """
 
         def work(transaction: Transaction) -> bool:
             if not self._holds(transaction, run, attempt):
@@ -225,7 +230,7 @@ class RunQueue:
             self._end(transaction, run, status, problems, result)
             return True
 
-        return self.database.write(work)
+        return self.database.write(work, can_wait=can_wait)
 
     def crash(
         self,

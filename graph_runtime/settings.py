@@ -72,7 +72,9 @@ class Settings(BaseModel):
 
     allow_absolute_paths: bool = Field(False, description="whether a workflow may name any file by its whole path")
 
-    preload: Several[str] = Field(("torch",), description="modules that a spare worker has imported already")
+    preload: Several[str] = Field(
+        ("torch", "transformers.modeling_utils"), description="modules that a spare worker has imported already"
+    )
     hang_seconds: Seconds = Field(120.0, description="without a sign of life, until a worker is killed; 0: never")
     start_seconds: Seconds = Field(180.0, description="how long a worker may take to be ready")
     cancel_grace: Seconds = Field(8.0, description="from Cancel until the worker is told to end")

@@ -1,6 +1,6 @@
 """What outlives the server: one folder, one server, one SQLite file, and the nouns kept in it.
 
-    <folder>/latentloom.sqlite3     runs, graphs, events, artifacts, saved workflows, hellos, facts
+    <folder>/latentloom.sqlite3     runs, graphs, events, artifacts, workflows, drafts, hellos, facts
     <folder>/backups/               a copy of each day, and one from before each migration
     <folder>/server.lock            held while a server is there
     <folder>/ballast                given up when the disk is full
@@ -25,6 +25,7 @@ from graph_runtime.artifacts import Artifacts
 from graph_runtime.data_lock import DataLock
 from graph_runtime.database import Connect, Database, Transaction, View
 from graph_runtime.disk_space import BALLAST, RESERVE, DiskSpace
+from graph_runtime.drafts import Drafts
 from graph_runtime.event_log import EventLog
 from graph_runtime.executions import Execution, executions
 from graph_runtime.history import History, Room
@@ -91,6 +92,7 @@ class Store:
             self.runs = Runs(self.database)
             self.artifacts = Artifacts(self.database, places, on_full=self.disk.release, clock=clock)
             self.workflows = Workflows(self.database, self.limits.versions, clock)
+            self.drafts = Drafts(self.database, clock=clock)
             self.history = History(self.database, self.events, Room(self.limits.history, self.limits.history_bytes))
             self.artifacts.settle()
         except BaseException:

@@ -10,15 +10,16 @@ kept goes through the queue, fenced by the attempt; progress and previews only p
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from graph_runtime.artifacts import Request
 from graph_runtime.event_log import StoredEvent
@@ -29,6 +30,7 @@ from graph_runtime.node_def import NodeDef
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.run_queue import Claim, RunQueue
 from graph_runtime.settings import Settings
+from graph_runtime.slots import Slot, State
 from graph_runtime.worker import read_defs
 from graph_runtime.workers import Saving
 from graph_runtime.workers.process import Process, ProcessWorker
@@ -36,9 +38,6 @@ from graph_runtime.workers.process import Process, ProcessWorker
 PENDING = 256  # events of a run on their way into the store
 POLL = 2.0  # seconds after which an idle worker looks again although nobody called
 LONGEST_PAUSE = 30.0  # between two tries to start a worker that cannot be started
-
-State = Literal["starting", "ready", "running", "failed", "closed"]
-
 
 class Watcher(Protocol):
     """Who is told what happens, on the supervisor's threads; must be quick."""
@@ -57,36 +56,6 @@ class Watcher(Protocol):
     def run_ended(self, status: str, seconds: float, waited: float) -> None: ...
 
     def worker_lost(self, worker: str, reason: str) -> None: ...
-
-
-@dataclass
-class Slot:
-    """A place for a worker: its handle, and what it is at."""
-
-    name: str
-    device: str
-    handle: ProcessWorker
-    state: State = "starting"
-    problems: tuple[Problem, ...] = ()
-    claim: Claim | None = None
-    cancelled: bool = False  # somebody asked for the end of the claim's run
-    step: str = ""
-    restarts: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def as_json(self) -> dict[str, Any]:
-        claim = self.claim
-        return {
-            "name": self.name,
-            "device": self.device,
-            "state": self.state,
-            "run": claim.run.id if claim else "",
-            "step": self.step,
-            "pid": self.handle.pid,
-            "quiet_seconds": round(self.handle.quiet_seconds, 1),
-            "restarts": self.restarts,
-            "problems": [one.as_json() for one in self.problems],
-        }
 
 
 class Supervisor:
@@ -190,22 +159,37 @@ class Supervisor:
                     self._say_hello(slot)
                 failures = 0
                 calls = self._calls
-                claim = self.queue.claim(slot.name).result()
+                claim = self._claimed_ahead(slot) or self.queue.claim(slot.name).result()
                 if claim is None:
                     self._wait_for_call(calls)
                 else:
                     self._run(slot, claim)
             except Refused as refused:
                 failures += 1
+                self._give_back(slot)
                 self._change(slot, "failed", refused.problems)
                 self.log.error("worker not started", worker=slot.name, problem=str(refused))
                 self.stopping.wait(min(LONGEST_PAUSE, 2.0**failures / 2))
             except Exception as error:  # the store is gone, or a mistake of ours: neither must end the thread
                 failures += 1
+                self._give_back(slot)
                 self.log.error("supervisor failed", worker=slot.name, error=f"{type(error).__name__}: {error}")
                 self.stopping.wait(min(LONGEST_PAUSE, 2.0**failures / 2))
+        self._give_back(slot)
         slot.handle.close()
         self._change(slot, "closed")
+
+    def _claimed_ahead(self, slot: Slot) -> Claim | None:
+        """The run that was claimed as the last one ended."""
+        ahead, slot.next = slot.next, None
+        return ahead.result() if ahead is not None else None
+
+    def _give_back(self, slot: Slot) -> None:
+        """Let a run that was claimed ahead wait again: there is no worker for it now."""
+        with suppress(Exception):  # if the store does not take it, its next start does the same
+            claim = self._claimed_ahead(slot)
+            if claim is not None:
+                self.queue.put_back(claim.run.id, claim.attempt).result()
 
     def _say_hello(self, slot: Slot) -> None:
         self._change(slot, "starting")
@@ -232,8 +216,10 @@ class Supervisor:
                 return
             if slot.cancelled or self.stopping.is_set() or self.store.runs.get(run.id).cancelling:
                 slot.handle.cancel(run.id)
-            end, files = self._follow(slot, claim, graph)
-            self._settle(slot, claim, graph, end, files)
+            end, files, pending = self._follow(slot, claim, graph)
+            self._settle_surely(slot, claim, graph, end, files)
+            for future in pending:  # they were written before
+                self._kept(future)
             log.info("run ended", status=end.status, seconds=round(end.seconds, 3))
         finally:
             with slot.lock:
@@ -247,8 +233,10 @@ class Supervisor:
             raise refused
         self.queue.finish(claim.run.id, claim.attempt, "failed", refused.problems).result()
 
-    def _follow(self, slot: Slot, claim: Claim, graph: Graph) -> tuple[RunFinished, list[dict[str, str]]]:
-        """Keep or pass on what happens, up to the end; the files that came of it."""
+    def _follow(
+        self, slot: Slot, claim: Claim, graph: Graph
+    ) -> tuple[RunFinished, list[dict[str, str]], deque[Future[bool]]]:
+        """Keep or pass on what happens, up to the end; the files that came of it, and what is still being written."""
         run, pending = claim.run.id, deque[Future[bool]]()
         files: list[dict[str, str]] = []
         end = RunFinished(run, "failed", 0.0)
@@ -265,10 +253,14 @@ class Supervisor:
             self._measure(slot, event, graph)
             pending.append(self.queue.record(run, claim.attempt, [event]))
             if len(pending) > PENDING:
-                pending.popleft().result()
-        for future in pending:
-            future.result()
-        return end, files
+                self._kept(pending.popleft())
+        return end, files, pending
+
+    def _kept(self, future: Future[bool]) -> None:
+        """An event that could not be kept is missing in the history; it is not worth a run."""
+        error = future.exception()
+        if error is not None:
+            self.log.error("event not kept", error=f"{type(error).__name__}: {error}")
 
     def _measure(self, slot: Slot, event: Event, graph: Graph) -> None:
         slot.step = getattr(event, "step", "")
@@ -277,6 +269,18 @@ class Supervisor:
             self.watcher.step_ended(step.kind if step else "", event.seconds)
         elif isinstance(event, Reused):
             self.watcher.steps_reused(event.tier, len(event.steps))
+
+    def _settle_surely(
+        self, slot: Slot, claim: Claim, graph: Graph, end: RunFinished, files: list[dict[str, str]]
+    ) -> None:
+        """On a full or broken disk try on until it can be written: what a run has come to is not lost while we live."""
+        while True:
+            try:
+                return self._settle(slot, claim, graph, end, files)
+            except (Refused, sqlite3.Error) as error:
+                self.log.error("end of run not kept", run=claim.run.id, error=f"{type(error).__name__}: {error}")
+                if self.stopping.wait(POLL):
+                    raise
 
     def _settle(
         self, slot: Slot, claim: Claim, graph: Graph, end: RunFinished, files: list[dict[str, str]]
@@ -290,7 +294,11 @@ class Supervisor:
             self.queue.put_back(run, attempt).result()
         else:
             result = {"seconds": round(end.seconds, 4), "files": files}
-            self.queue.finish(run, attempt, end.status, end.problems, result).result()
+            goes_on = slot.next is None and slot.handle.pid != 0 and not self.stopping.is_set()
+            finished = self.queue.finish(run, attempt, end.status, end.problems, result, can_wait=goes_on)
+            if goes_on:
+                slot.next = self.queue.claim(slot.name)  # the two share a commit
+            finished.result()
         waited = max(0.0, (claim.run.started or claim.run.created) - claim.run.created)
         self.watcher.run_ended("crashed" if died else end.status, end.seconds, waited)
         if not slot.handle.pid:
@@ -389,17 +397,3 @@ class Supervisor:
             self.log.warning("worker hangs", worker=slot.name, seconds=round(slot.handle.quiet_seconds))
             self.watcher.worker_lost(slot.name, "hung")
             slot.handle.fail(f"it gave no sign of life for {limit:g} s, so the worker was ended.")
-
-
-def devices(settings: Settings) -> tuple[str, ...]:
-    """What to start workers for: each GPU of NVIDIA that may be seen, or else what the settings say. Asks no device."""
-    if settings.device != "auto":
-        return (settings.device,)
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        count = len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
-    else:
-        folder = Path("/proc/driver/nvidia/gpus")
-        count = len(list(folder.iterdir())) if folder.is_dir() else 0
-    return tuple(f"cuda:{number}" for number in range(count)) if count > 1 else ("auto",)
-

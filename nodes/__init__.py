@@ -11,6 +11,8 @@ NAME = "core"
 TITLE = "Latent Loom"
 NODES = (
     "nodes.checkpoint",
+    "nodes.quantized",
+    "nodes.lora",
     "nodes.text",
     "nodes.language",
     "nodes.reference",
@@ -37,5 +39,5 @@ HOOKS = {
 }
 FILES = {
     "checkpoint": {"starter/flux1": "models/starter/flux1"},
-    "workflow": {"starter": "workflows/starter.json"},
+    "workflow": {name: f"workflows/{name}.json" for name in ("starter", "img2img", "inpaint", "two_prompts", "again")},
 }

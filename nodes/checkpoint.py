@@ -16,7 +16,7 @@ from nodes.models.family import FAMILIES, Family, Found, family_named, find
 from nodes.models.sampling.schedule import Schedule
 from nodes.models.weights.config import read_config
 from nodes.models.weights.folder import INDEX
-from nodes.recipes import Model, Stored, TextEncoder, Vae, bytes_in, dtype_for, latent_format, space_of
+from nodes.recipes import Model, Stored, TextEncoder, Vae, bytes_in, dtype_for, latent_format, space_of, storage_for
 from nodes.sockets import refused
 
 STARTER = "starter/flux1"
@@ -155,7 +155,7 @@ def _model(ctx: Context, stored: Stored, found: Found, dtype: str, vae: Vae | No
         raise refused("not-supported", found.path.name, what, "Choose a model that paints from text alone.")
     chosen = dtype_for(part, ctx.device, dtype)
     small = vae if vae is not None and vae.size <= WATCHABLE else None
-    return Model(
+    model = Model(
         title=_title(found),
         family=family.name,
         variant=part.variant,
@@ -166,6 +166,8 @@ def _model(ctx: Context, stored: Stored, found: Found, dtype: str, vae: Vae | No
         defaults=recommended(found.path, _usual(found.path, family, part.config)),
         vae=small,
     )
+    storage = storage_for(part, ctx.device, chosen)
+    return model if storage == model.storage else model.kept_in(storage, found)
 
 
 def _text_encoder(
@@ -175,7 +177,7 @@ def _text_encoder(
     parts = [loaded(found.parts[kind]) for kind, (_, found) in places.items()]
     largest = max(parts, key=lambda part: part.header.parameters)
     chosen = dtype_for(largest, ctx.device, dtype)
-    return TextEncoder(
+    encoder = TextEncoder(
         title=_title(next(found for kind, (_, found) in places.items() if kind == largest.kind)),
         family=family.name,
         encoders=tuple((kind, stored) for kind, (stored, _) in places.items()),
@@ -184,6 +186,8 @@ def _text_encoder(
         tokenizers=tokenizers,
         text_length=family.defaults.TEXT_LENGTH,
     )
+    storage = storage_for(largest, ctx.device, chosen)
+    return encoder if storage == encoder.storage else encoder.kept_in(storage, encoder.parts())
 
 
 def _title(found: Found) -> str:

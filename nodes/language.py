@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
+from nodes.adapted import in_use
 from nodes.models.encoders import pixtral
 from nodes.models.encoders.language_keys import check_layers
 from nodes.pictures import as_picture, as_pixels
@@ -32,7 +33,7 @@ def encode_text_mistral(
     prompt: Prompt = "",
     layers: tuple[float, ...] = (),
     max_length: Length = 0,
-    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1)] = -1.0,
+    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1, auto=-1)] = -1.0,
 ) -> Conditioning:
     """What a picture is to show, as inner layers of a language model understood it.
 
@@ -48,7 +49,7 @@ def encode_text_mistral(
     if chosen:
         check_layers(text_encoder.parts()[LANGUAGE], chosen)
         text_encoder = text_encoder.reaching(max(1, *chosen))
-    with ctx.use(text_encoder) as encoder:
+    with in_use(ctx, text_encoder) as encoder:
         ctx.check()
         tensors, notes = encoder([prompt], None, max_length or text_encoder.text_length, layers=chosen)
     for note in notes:
@@ -84,7 +85,7 @@ def rewrite_prompt(
         what = f"{part.variant} was not taught to rewrite prompts for {text_encoder.family}."
         raise refused("not-supported", "Rewrite prompt", what, "Use the text encoder of Flux.2 dev.")
     pictures = [pixels for image in images or () for pixels in image.pixels]
-    with ctx.use(text_encoder.reaching(-1)) as encoder:
+    with in_use(ctx, text_encoder.reaching(-1)) as encoder:
         ctx.check()
 
         def heard(count: int, most: int) -> None:

@@ -19,12 +19,13 @@ from nodes.recipes import Model, latent_format, same_space
 from nodes.sockets import Latent, Mask, refused
 
 Side = Annotated[int, Knob(min=0, max=16384, step=16)]
+Size = Annotated[int, Knob(min=0, max=16384, step=16, auto=0)]
 Seed = Annotated[int, Knob(min=0, max=2**53, seed=True)]
 Count = Annotated[int, Knob(min=1, max=256)]
 
 
 @node("core/empty_latent", category="latent")
-def empty_latent(model: Model, ctx: Context, *, width: Side = 0, height: Side = 0, count: Count = 1) -> Latent:
+def empty_latent(model: Model, ctx: Context, *, width: Size = 0, height: Size = 0, count: Count = 1) -> Latent:
     """Where painting starts from nothing: how large the pictures will be, and how many.
 
     model: that will paint; it says what sizes are possible

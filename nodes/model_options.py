@@ -29,7 +29,7 @@ def scale_positions(
     ctx: Context,
     *,
     positions: Annotated[str, Knob(choices=ways)] = AUTO,
-    watershed: Annotated[float, Knob(min=-1, max=1, step=0.05)] = -1.0,
+    watershed: Annotated[float, Knob(min=-1, max=1, step=0.05, auto=-1)] = -1.0,
     proportional: Literal["auto", "on", "off"] = AUTO,
 ) -> Model:
     """How a model sees pictures of other sizes than it was trained on.

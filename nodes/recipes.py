@@ -11,20 +11,26 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import psutil
 import torch
 
+from graph_runtime.context import Recipe
 from graph_runtime.sockets import socket
 from nodes.models.encoders.keys import loaded
 from nodes.models.family import FAMILIES, Family, Found, LatentFormat, family_named, find
-from nodes.models.load import load_autoencoder, load_text_encoder, load_transformer
+from nodes.models.layers.lowrank import attach
+from nodes.models.load import encoder_outline, load_autoencoder, load_text_encoder, load_transformer, outline
+from nodes.models.weights.blocks import BLOCKS
 from nodes.models.weights.part import Part
-from nodes.models.weights.place import Placed
+from nodes.models.weights.place import Beside, Placed
+from nodes.models.weights.storage import PACKED, UNPACKED, Cost, cost
 from nodes.sockets import refused
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SMALL = 4 << 30  # bytes in float32 below which a model is not worth halving
+ROOM = 0.5  # share of a device's memory that one model may take before it stays packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +48,15 @@ class Stored:
         """Whether it is still there and the same."""
         return _stamp(Path(self.path)) == self.stamp
 
-    def found(self) -> Found:
-        """The models in it. Raises Refused when it is no longer what it was."""
+    def check(self) -> None:
+        """Raise Refused when it is no longer what it was."""
         if not self.fresh():
             name = Path(self.path).name
             raise refused("changed", name, "it has changed since it was looked at.", "Run again, when it is written.")
+
+    def found(self) -> Found:
+        """The models in it. Raises Refused when it is no longer what it was."""
+        self.check()
         return find(Path(self.path))
 
 
@@ -77,6 +87,24 @@ def bytes_in(part: Part, dtype: str) -> int:
     return part.header.parameters * DTYPES[dtype].itemsize
 
 
+def storage_for(part: Part, device: str, dtype: str, wanted: str = "auto") -> str:
+    """How the weights are kept in memory when nobody says: unpacked, unless they are in blocks and would not leave room
+    for anything else."""
+    if wanted != "auto":
+        return wanted
+    if bytes_in(part, dtype) <= ROOM * memory_of(device):
+        return UNPACKED
+    stored = {info.dtype for info in part.header.tensors.values()}
+    return PACKED if stored & BLOCKS.keys() else "nf4" if stored & {"NF4", "FP4"} else UNPACKED
+
+
+def memory_of(device: str) -> int:
+    """Bytes of memory where models compute."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_properties(device).total_memory
+    return psutil.virtual_memory().total
+
+
 def latent_format(family: Family) -> LatentFormat:
     """The space a family paints in."""
     space: LatentFormat = family.defaults.LATENT
@@ -102,11 +130,40 @@ def same_space(a: str, b: str) -> bool:
     return not a or not b or a == b or (a in spaces and spaces[a] == spaces.get(b))
 
 
+class Applied(NamedTuple):
+    """A LoRA on a model. Its recipe is `nodes.adapted.Lora`."""
+
+    lora: Recipe
+    strength: float
+
+
+def _on_it(loras: tuple[Applied, ...]) -> str:
+    """LoRAs as a part of a key."""
+    return "".join(f" + {one.strength!r} × ({one.lora.key()})" for one in loras)
+
+
+def _named(loras: tuple[Applied, ...]) -> str:
+    """LoRAs for a person."""
+    return "".join(f" + {one.lora.title} × {one.strength:g}" for one in loras)
+
+
+def _with(placed: Placed, loras: tuple[Applied, ...], device: str, plan: str) -> Placed | Beside:
+    """A loaded model with its LoRAs on it for good. `nodes.adapted.in_use` loads them apart instead."""
+    if not loras:
+        return placed
+    others = [one.lora.load(device, plan) for one in loras]
+    for one, other in zip(loras, others, strict=True):
+        attach(placed.value, other.value, one.strength)  # type: ignore[arg-type]
+    return Beside(placed, others)  # type: ignore[arg-type]
+
+
 @socket("MODEL", color="#b39ddb", shape="hexagon")
 @dataclass(frozen=True)
 class Model:
     """A transformer that paints: which file it is in and what it computes in.
 
+    storage   how its weights are kept in memory: one of `weights.storage.STORAGES`
+    loras     what is added to its matrices, in this order
     defaults  what it is best used with: the family's record, changed by what lies beside the file
     vae       its autoencoder, where that is small enough to be asked what a latent looks like
     options   what only its family can be told, by name (`nodes.model_options`)
@@ -122,26 +179,39 @@ class Model:
     defaults: Any = field(compare=False)
     vae: Vae | None = field(default=None, compare=False)
     options: tuple[tuple[str, Any], ...] = ()
+    storage: str = UNPACKED
+    loras: tuple[Applied, ...] = ()
 
     def key(self) -> str:
-        return f"model {self.stored.path} {self.stored.stamp} {self.dtype}"
+        return f"model {self.stored.path} {self.stored.stamp} {self.dtype} {self.storage}{_on_it(self.loras)}"
 
     def nbytes(self) -> int:
-        return self.size
+        return self.size + sum(one.lora.nbytes() for one in self.loras)
 
     def fresh(self) -> bool:
-        return self.stored.fresh()
+        return self.stored.fresh() and all(one.lora.fresh() for one in self.loras)
 
     def summary(self) -> str:
-        return f"{self.title}: {self.family} {self.variant}, {self.dtype}"
+        kept = "" if self.storage == UNPACKED else f", {self.storage}"
+        return f"{self.title}: {self.family} {self.variant}, {self.dtype}{kept}{_named(self.loras)}"
+
+    def kept_in(self, storage: str, found: Found) -> Model:
+        """The same model with its weights kept otherwise, and what that takes. `found` is what is in its file."""
+        kept = replace(self, storage=storage)
+        return replace(kept, size=kept.cost(found).nbytes)
+
+    def cost(self, found: Found) -> Cost:
+        """What it takes in memory, and what of it is packed."""
+        return cost(outline(found, self.storage)[0], DTYPES[self.dtype])
 
     def latent_shape(self, width: int, height: int, count: int) -> tuple[int, int, int, int]:
         """(B, C, h, w) of a latent for pictures of that size."""
         space = latent_format(family_named(self.family))
         return count, self.config.latent_channels, height // space.downscale, width // space.downscale
 
-    def load(self, device: str, plan: str) -> Placed:
-        return Placed(load_transformer(self.stored.found(), DTYPES[self.dtype], device))
+    def load(self, device: str, plan: str) -> Placed | Beside:
+        placed = Placed(load_transformer(self.stored.found(), DTYPES[self.dtype], device, self.storage))
+        return _with(placed, self.loras, device, plan)
 
 
 @socket("TEXT_ENCODER", color="#ffe082", shape="hexagon")
@@ -150,6 +220,8 @@ class TextEncoder:
     """What turns texts into conditioning: the text encoders of one family, from one file or several.
 
     encoders     kind of encoder and its file, for each that the family reads with; one file may have several
+    storage      how their weights are kept in memory: one of `weights.storage.STORAGES`
+    loras        what is added to their matrices, in this order
     tokenizers   a folder with `tokenizer`, `tokenizer_2`, …, for files that come without
     reach        layers of a language model that are loaded: 0 is those that are read, −1 all and what it writes with
     text_length  tokens of a text when nobody says
@@ -163,6 +235,8 @@ class TextEncoder:
     tokenizers: Stored | None = None
     reach: int = 0
     text_length: int = field(default=0, compare=False)
+    storage: str = UNPACKED
+    loras: tuple[Applied, ...] = ()
 
     @property
     def places(self) -> tuple[Stored, ...]:
@@ -171,32 +245,45 @@ class TextEncoder:
 
     def key(self) -> str:
         places = " ".join(f"{stored.path} {stored.stamp}" for stored in self.places)
-        return f"text encoder {self.family} {places} {self.dtype} {self.reach}"
+        return f"text encoder {self.family} {places} {self.dtype} {self.reach} {self.storage}{_on_it(self.loras)}"
 
     def nbytes(self) -> int:
-        return self.size
+        return self.size + sum(one.lora.nbytes() for one in self.loras)
 
     def fresh(self) -> bool:
-        return all(stored.fresh() for stored in self.places)
+        return all(one.fresh() for one in (*self.places, *(applied.lora for applied in self.loras)))
 
     def summary(self) -> str:
-        return f"{self.title}: text of {self.family}, {self.dtype}"
+        kept = "" if self.storage == UNPACKED else f", {self.storage}"
+        return f"{self.title}: text of {self.family}, {self.dtype}{kept}{_named(self.loras)}"
+
+    def parts(self) -> dict[str, Part]:
+        """Its encoders by kind. Raises Refused when a file is no longer what it was."""
+        return {kind: stored.found().parts[kind] for kind, stored in self.encoders}
+
+    def kept_in(self, storage: str, parts: Mapping[str, Part]) -> TextEncoder:
+        """The same encoders with their weights kept otherwise, and what that takes."""
+        kept = replace(self, storage=storage)
+        return replace(kept, size=sum(one.nbytes for one in kept.costs(parts)))
+
+    def costs(self, parts: Mapping[str, Part]) -> list[Cost]:
+        """What each encoder takes in memory, and what of it is packed."""
+        dtype = DTYPES[self.dtype]
+        read = [loaded(part, self.reach) for part in parts.values()]
+        return [cost(encoder_outline(part, dtype, self.storage), dtype) for part in read]
 
     def reaching(self, reach: int) -> TextEncoder:
         """The same with so many layers of its language model. Raises Refused when there are not so many."""
-        parts = self.parts().values()
-        return replace(self, reach=reach, size=sum(bytes_in(loaded(part, reach), self.dtype) for part in parts))
+        return replace(self, reach=reach).kept_in(self.storage, self.parts())
 
-    def parts(self) -> dict[str, Part]:
-        """Each kind of encoder and its part of a file. Raises Refused when a file is no longer what it was."""
-        return {kind: stored.found().parts[kind] for kind, stored in self.encoders}
-
-    def load(self, device: str, plan: str) -> Placed:
+    def load(self, device: str, plan: str) -> Placed | Beside:
         parts = self.parts()
         if self.tokenizers:
             folders = tokenizer_folders(Path(self.tokenizers.path), list(parts))
             parts = {kind: replace(part, tokenizer=folders[kind]) for kind, part in parts.items()}
-        return Placed(load_text_encoder(family_named(self.family), parts, DTYPES[self.dtype], device, self.reach))
+        dtype, family = DTYPES[self.dtype], family_named(self.family)
+        placed = Placed(load_text_encoder(family, parts, dtype, device, self.reach, self.storage))
+        return _with(placed, self.loras, device, plan)
 
 
 def tokenizer_folders(folder: Path, kinds: list[str]) -> Mapping[str, Path]:

@@ -30,7 +30,7 @@ def reference_image(
     vae: Vae | None = None,
     latent: Latent | None = None,
     *,
-    megapixels: Annotated[float, Knob(min=0, max=16, step=0.25, advanced=True)] = 0.0,
+    megapixels: Annotated[float, Knob(min=0, max=16, step=0.25, advanced=True, auto=0)] = 0.0,
 ) -> Conditioning:
     """A text that also shows pictures: to be changed, or to take persons, things and styles from.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
+from nodes.adapted import in_use
 from nodes.latent import Seed
 from nodes.models.family import family_named
 from nodes.models.sampling import guidance as guided
@@ -38,13 +39,13 @@ def sample(
     ctx: Context,
     seed: Seed = 0,
     steps: Steps = 0,
-    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1)] = -1.0,
-    true_cfg: Annotated[float, Knob(min=0, max=100, step=0.1)] = 0.0,
+    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1, auto=-1)] = -1.0,
+    true_cfg: Annotated[float, Knob(min=0, max=100, step=0.1, auto=0)] = 0.0,
     solver: Annotated[str, Knob(choices=lambda: (AUTO, *SOLVERS))] = AUTO,
     schedule: Spacing = AUTO,
     denoise: Strength = 1.0,
     add_noise: Annotated[bool, Knob(advanced=True)] = True,
-    guided_channels: Annotated[int, Knob(min=-1, max=256, advanced=True)] = -1,
+    guided_channels: Annotated[int, Knob(min=-1, max=256, advanced=True, auto=-1)] = -1,
 ) -> Latent:
     """Paint: from noise to what the text says, step by step.
 
@@ -77,7 +78,7 @@ def sample(
     start = _noise_of(noise, latent) if noise is not None else drawn(shape, seeds)
     x = noised(latent.samples, start, walk[0]) if add_noise else latent.samples
     watcher = Watcher(ctx, model, len(walk) - 1)
-    with ctx.use(model) as net:
+    with in_use(ctx, model) as net:
         asked = loop.visited(method, walk)
         of_family = family_named(model.family).transformer.velocity
 

@@ -12,7 +12,7 @@ from nodes.recipes import Model, latent_format
 from nodes.sockets import Latent, Sigmas, refused
 
 AUTO = "auto"
-Steps = Annotated[int, Knob(min=0, max=1000)]
+Steps = Annotated[int, Knob(min=0, max=1000, auto=0)]
 Spacing = Annotated[str, Knob(choices=lambda: (AUTO, *SPACINGS))]
 Strength = Annotated[float, Knob(min=0, max=1, step=0.01, slider=True)]
 
@@ -51,7 +51,7 @@ def sigmas(
     *,
     steps: Steps = 0,
     schedule: Spacing = AUTO,
-    shift: Annotated[float, Knob(min=0, max=100, step=0.05)] = 0.0,
+    shift: Annotated[float, Knob(min=0, max=100, step=0.05, auto=0)] = 0.0,
     denoise: Strength = 1.0,
     levels_given: Annotated[tuple[float, ...], Knob(advanced=True, label="levels")] = (),
 ) -> Sigmas:

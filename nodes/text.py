@@ -8,16 +8,22 @@ import torch
 
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
+from nodes.adapted import in_use
 from nodes.recipes import TextEncoder
 from nodes.sockets import Conditioning, refused
 
 Prompt = Annotated[str, Knob(multiline=True)]
-Length = Annotated[int, Knob(min=0, max=4096, advanced=True)]
+Length = Annotated[int, Knob(min=0, max=4096, advanced=True, auto=0)]
 
 
 @node("core/encode_text", title="Encode text", category="text")
 def encode_text(
-    text_encoder: TextEncoder, ctx: Context, *, prompt: Prompt = "", second_prompt: Prompt = "", max_length: Length = 0
+    text_encoder: TextEncoder,
+    ctx: Context,
+    *,
+    prompt: Prompt = "",
+    second_prompt: Annotated[str, Knob(multiline=True, advanced=True)] = "",
+    max_length: Length = 0,
 ) -> Conditioning:
     """What a picture is to show, in the words of the model's own text encoders.
 
@@ -37,7 +43,7 @@ def encode_text_t5(
     clip_prompt: Prompt = "",
     t5_prompt: Prompt = "",
     max_length: Length = 0,
-    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1)] = -1.0,
+    guidance: Annotated[float, Knob(min=-1, max=100, step=0.1, auto=-1)] = -1.0,
 ) -> Conditioning:
     """What a picture is to show, said to CLIP and to T5 apart. CLIP's words set the whole, T5's the details.
 
@@ -81,7 +87,7 @@ def _encoded(
     text_encoder: TextEncoder, ctx: Context, first: str, second: str | None, length: int, **how: bool
 ) -> Conditioning:
     length = length or text_encoder.text_length
-    with ctx.use(text_encoder) as encoder:
+    with in_use(ctx, text_encoder) as encoder:
         ctx.check()
         tensors, notes = encoder([first], None if second is None else [second], length, **how)
     for note in notes:

@@ -1,4 +1,4 @@
-"""An example pack, whole in one file: a type of wire and two nodes. Nothing else was edited to make it work.
+"""An example pack: a type of wire, two nodes, and a widget of its own. Nothing else was edited to make it work.
 
 Copy this folder into `custom_nodes` in your data folder (`latentloom doctor` says where) and start again.
 """
@@ -13,6 +13,7 @@ from graph_runtime.node import Knob, node
 from graph_runtime.sockets import socket
 
 TITLE = "Example"
+WIDGETS = {"steps": "web/steps.js"}
 
 
 @socket("PALETTE", color="#ff8a65")
@@ -32,7 +33,7 @@ def gradient(
     *,
     first: str = "#000000",
     last: str = "#ffffff",
-    count: Annotated[int, Knob(min=2, max=64)] = 5,
+    count: Annotated[int, Knob(min=2, max=64, widget="example.steps")] = 5,
 ) -> Palette:
     """Colours on the straight line from one to another.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import struct
 import threading
 from collections import deque
@@ -29,7 +30,9 @@ HEAD = struct.Struct(">I")
 INTERVAL = 0.05  # seconds between two rounds of progress and previews
 PREVIEWS = frozenset({"image/jpeg", "image/png", "image/webp"})
 ENDS_STEP = frozenset({"finished", "failed", "skipped", "cancelled"})
+SHOWN = 64  # steps whose newest progress and picture wait for one client
 CLOSING = 2.0  # seconds for a farewell
+KERNEL = 256 << 10  # bytes the kernel may hold for one client; left to itself it takes megabytes for each
 
 Passing = Progress | Preview
 Spoken = tuple[int, str]  # the number of an event (0 for none), and the message
@@ -50,17 +53,24 @@ class Outbox:
         self.dropped = 0
 
     def add(self, seq: int, text: str) -> None:
-        """State: never left out. If it does not fit, the client is lost."""
+        """State: never left out. If it does not fit, the client is lost, and nothing more is kept for it."""
+        if self.full.is_set():
+            return
         self.state.append((seq, text))
         self.bytes += len(text)
         if self.bytes > self.limits.outbox or len(self.state) > self.limits.outbox_events:
             self.full.set()
+            self.state.clear()
+            self.passing.clear()
         self.ready.set()
 
     def show(self, key: tuple[str, str, str], message: str | bytes) -> None:
-        if self.wanted is None or key[1] in self.wanted:
+        if not self.full.is_set() and (self.wanted is None or key[1] in self.wanted):
             self.dropped += key in self.passing
             self.passing[key] = message
+            if len(self.passing) > SHOWN:
+                self.passing.pop(next(iter(self.passing)))
+                self.dropped += 1
             self.ready.set()
 
     def release(self, first: Iterable[Spoken], last: int) -> None:
@@ -175,8 +185,26 @@ class Hub:
             max_msg_size=self.limits.message, heartbeat=self.limits.ping, compress=False, timeout=CLOSING
         )
         await ws.prepare(request)
+        if request.transport is not None:
+            request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL)
         outbox = self.clients[ws] = Outbox(self.limits)
-        sender = asyncio.create_task(self._send(ws, outbox, request))
+        sending = asyncio.create_task(self._send(ws, outbox, request))
+        hearing = asyncio.create_task(self._hear(ws, outbox, request, listen))
+        try:
+            # Either ends both: who was hung up on says nothing any more, and would be listened to for ever.
+            await asyncio.wait({sending, hearing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.clients.pop(ws, None)
+            self.dropped += outbox.dropped
+            sending.cancel()
+            hearing.cancel()
+            await asyncio.gather(sending, hearing, return_exceptions=True)
+        return ws
+
+    async def _hear(
+        self, ws: web.WebSocketResponse, outbox: Outbox, request: web.Request, listen: Callable[[Outbox, str], None]
+    ) -> None:
+        """Begin, then take what the client says, until it leaves or says what is not understood."""
         try:
             await self._begin(outbox, request.query.get("epoch", ""), request.query.get("seq", ""))
             async for message in ws:
@@ -186,11 +214,6 @@ class Hub:
                 listen(outbox, message.data)
         except ValueError:
             await ws.close(code=WSCloseCode.POLICY_VIOLATION)
-        finally:
-            self.clients.pop(ws, None)
-            self.dropped += outbox.dropped
-            sender.cancel()
-        return ws
 
     async def _begin(self, outbox: Outbox, epoch: str, seq: str) -> None:
         """What happened since the client was here; or all that matters now."""

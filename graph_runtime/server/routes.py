@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from graph_runtime.server import wire
 from graph_runtime.server.call import Call
 from graph_runtime.server.guard import JSON, OCTETS, Access, Policy
-from graph_runtime.server.handlers import files, pages, runs, system, uploads, workflows
+from graph_runtime.server.handlers import drafts, files, pages, runs, system, uploads, workflows
 
 Handler = Callable[[Call], Awaitable[Any]]
 
@@ -57,10 +57,12 @@ async def openapi(call: Call) -> web.StreamResponse:
 RUN = "/api/runs/{run}"
 SAVED = "/api/workflows"
 WORKFLOW = SAVED + "/{workflow}"
+DRAFT = "/api/drafts/{draft}"
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/", pages.page, PAGE, answer="text/html"),
     Route("GET", "/assets/{name:.+}", pages.asset, TOKEN, answer="*/*"),
+    Route("GET", "/extensions/{pack}/{name:.+}", pages.extension, TOKEN, answer="*/*"),
     Route("GET", "/healthz", system.health, OPEN, answer=wire.Health),
     Route("GET", "/readyz", system.readiness, TOKEN, answer=wire.Ready),
     Route("GET", "/metrics", system.metrics, TOKEN, answer="text/plain"),
@@ -109,4 +111,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", WORKFLOW + "/versions", workflows.list_versions, TOKEN, answer=wire.Versions),
     Route("POST", WORKFLOW + "/versions", workflows.save_version, BODY, wire.VersionBody, wire.WorkflowMessage),
     Route("GET", WORKFLOW + "/versions/{version}", workflows.get_version, TOKEN, answer=wire.WorkflowDocument),
+    Route("GET", "/api/templates", workflows.list_templates, TOKEN, answer=wire.Templates),
+    Route("GET", "/api/drafts", drafts.list_drafts, TOKEN, answer=wire.Drafts),
+    Route("GET", DRAFT, drafts.get_draft, TOKEN, answer=wire.DraftDocument),
+    Route("POST", DRAFT, drafts.put_draft, BODY, wire.DraftBody, wire.DraftMessage),
+    Route("DELETE", DRAFT, drafts.remove_draft, TOKEN, answer=wire.Done),
 )

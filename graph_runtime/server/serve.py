@@ -30,8 +30,9 @@ from graph_runtime.server.probe import Probes
 from graph_runtime.server.state import Server
 from graph_runtime.server.tokens import Failures, Tokens, read_token
 from graph_runtime.settings import Settings
+from graph_runtime.slots import devices
 from graph_runtime.store import Store
-from graph_runtime.supervisor import Supervisor, devices
+from graph_runtime.supervisor import Supervisor
 
 UPKEEP = 600.0  # seconds
 LAG = 0.5

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Json = dict[str, Any]
-
-
-class Message(BaseModel):
-    """What the server says."""
-
-    model_config = ConfigDict(extra="forbid", defer_build=True)
-
-
-class Body(BaseModel):
-    """What a client says. What it does not know is refused, so that a misspelt name is noticed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
-
+from graph_runtime.server.wire_base import Body as Body
+from graph_runtime.server.wire_base import Id, Json
+from graph_runtime.server.wire_base import Message as Message
+from graph_runtime.server.wire_drafts import DraftBody as DraftBody
+from graph_runtime.server.wire_drafts import DraftChanged as DraftChanged
+from graph_runtime.server.wire_drafts import DraftDocument as DraftDocument
+from graph_runtime.server.wire_drafts import DraftMessage as DraftMessage
+from graph_runtime.server.wire_drafts import Drafts as Drafts
+from graph_runtime.server.wire_drafts import TemplateMessage as TemplateMessage
+from graph_runtime.server.wire_drafts import Templates as Templates
 
 # ── shared ──
 
@@ -105,7 +100,7 @@ class Submission(Body):
     run: Id | None = None
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     front: bool = False
-    meta: Annotated[Json, Field(max_length=64)] = {}
+    meta: Annotated[Json, Field(max_length=64)] = {}  # noqa: RUF012
 
 
 class RunPage(Message):
@@ -491,4 +486,5 @@ LIVE: tuple[type[Message], ...] = (
     PreviewHeader,
     WorkersMessage,
     NodesChanged,
+    DraftChanged,
 )

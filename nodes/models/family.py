@@ -45,7 +45,8 @@ class Family:
     """A family by its package. The modules in it, the same in every family:
 
     config       Config, with latent_channels, guidance (was it distilled with it), wants_picture
-    keys         match(header) -> Part | None, rename(part) -> where each parameter is; maybe copies(part)
+    keys         match(header) -> Part | None, rename(part) -> where each parameter is, KEPT:
+                 what is never packed; maybe copies(part), and aliases(config): names in LoRAs
     transformer  Transformer(config), velocity(net, conditioning, shape, sigmas, guidance)
     text         TextEncoder(one argument per encoder and per tokenizer): prompts to Encoded
     defaults     ENCODERS, LATENT, TEXT_LENGTH, and defaults(config): what a new workflow starts with; maybe OPTIONS,
@@ -214,7 +215,7 @@ def inspect(path: Path, families: Sequence[Family] = FAMILIES) -> dict[str, Any]
                 "layout": part.layout,
                 "prefix": part.prefix,
                 "dtype": kinds.main_dtype(part.header),
-                "packing": quantisation(part.header),
+                "packing": quantisation(part.header) or kinds.blocks(part.header),
                 "tensors": len(part.header.tensors),
                 "parameters": part.header.parameters,
                 "bytes": part.nbytes,

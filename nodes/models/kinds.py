@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from nodes.models.weights.gguf import BLOCKS
 from nodes.models.weights.quantized import quantisation
 from nodes.models.weights.tensor import Header, shown
 
@@ -65,6 +66,12 @@ def statistics(header: Header) -> str:
         f"{len(header.tensors):,} tensors, {header.parameters:,} numbers, mostly {main_dtype(header)}"
         f"{', packed as ' + packing if packing else ''}; names begin with {some or 'nothing'}"
     )
+
+
+def blocks(header: Header) -> str:
+    """How many tensors are in which of GGUF's blocks: "Q4_K × 304, Q6_K × 38"; "" when none is."""
+    found = Counter(info.dtype for info in header.tensors.values() if BLOCKS.get(info.dtype, (1, 0))[0] > 1)
+    return ", ".join(f"{name} × {number}" for name, number in found.most_common())
 
 
 def main_dtype(header: Header) -> str:

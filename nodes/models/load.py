@@ -19,9 +19,11 @@ from nodes.models.encoders import keys as encoder_keys
 from nodes.models.encoders.tekken import Words, load_words
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
 from nodes.models.family import Family, Found, LatentFormat
+from nodes.models.layers.bnb import settle
 from nodes.models.weights.fill import Dtype, fill
 from nodes.models.weights.part import Part
 from nodes.models.weights.pieces import Source
+from nodes.models.weights.storage import UNPACKED, pack_linears
 from nodes.models.weights.tensor import bad_file
 
 M = TypeVar("M", bound=nn.Module)
@@ -44,15 +46,26 @@ ENCODERS = {
 }
 
 
-def load_transformer(found: Found, dtype: Dtype, device: str = "cpu") -> nn.Module:
-    """The transformer of what `detect` found. Raises Refused when its file does not fill it exactly."""
+def load_transformer(found: Found, dtype: Dtype, device: str = "cpu", storage: str = UNPACKED) -> nn.Module:
+    """The transformer of what `detect` found. Raises Refused when its file does not fill it exactly.
+
+    storage  how its weights are kept in memory: one of STORAGES
+    """
+    module, rename = outline(found, storage)
+    part, copies = found.parts["transformer"], getattr(found.family and found.family.keys, "copies", None)
+    return _filled(module, part, rename, dtype, device, copies(part) if copies else {})
+
+
+def outline(found: Found, storage: str = UNPACKED) -> tuple[nn.Module, dict[str, Source]]:
+    """The transformer on `meta`, packed as it will be, and where each of its parameters is."""
     if found.family is None:
         raise bad_file(found.path, "It holds no transformer.", "Choose a checkpoint that has one.")
-    part = found.parts["transformer"]
+    part, keys = found.parts["transformer"], found.family.keys
     with torch.device("meta"):
         module: nn.Module = found.family.transformer.Transformer(part.config)
-    copies = getattr(found.family.keys, "copies", None)
-    return _filled(module, part, found.family.keys.rename(part), dtype, device, copies(part) if copies else {})
+    rename = keys.rename(part)
+    pack_linears(module, part.header, rename, storage, keys.KEPT)
+    return module, rename
 
 
 def load_autoencoder(
@@ -73,7 +86,12 @@ def load_autoencoder(
 
 
 def load_text_encoder(
-    family: Family, parts: Mapping[str, Part], dtype: torch.dtype, device: str = "cpu", reach: int = 0
+    family: Family,
+    parts: Mapping[str, Part],
+    dtype: torch.dtype,
+    device: str = "cpu",
+    reach: int = 0,
+    storage: str = UNPACKED,
 ) -> nn.Module:
     """A family's text encoders and their tokenizers as one module. `parts` by kind, each with its tokenizer's folder.
 
@@ -87,23 +105,35 @@ def load_text_encoder(
             what = f"{part.variant} is a text encoder that {family.name} does not read with."
             raise bad_file(part.header.path, what, "Use the text encoders that belong to the transformer.")
     tokenizers = {kind: _tokenizer(part) for kind, part in parts.items()}
-    encoders = {kind: load_encoder(encoder_keys.loaded(part, reach), dtype, device) for kind, part in parts.items()}
+    encoders = {
+        kind: load_encoder(encoder_keys.loaded(part, reach), dtype, device, storage) for kind, part in parts.items()
+    }
     named = {f"{kind}_tokenizer": tokenizer for kind, tokenizer in tokenizers.items()}
     module: nn.Module = family.text.TextEncoder(**encoders, **named)
     return module.eval()
 
 
-def load_encoder(part: Part, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
+def load_encoder(part: Part, dtype: torch.dtype, device: str = "cpu", storage: str = UNPACKED) -> nn.Module:
     """A text encoder. In float16 a few layers of some stay float32: their outputs leave float16's range."""
-    encoder = ENCODERS[part.kind]
+    wide = ENCODERS[part.kind].wide if dtype == torch.float16 else ()
 
     def kept(name: str) -> torch.dtype:
-        return torch.float32 if dtype == torch.float16 and name.endswith(encoder.wide) else dtype
+        return torch.float32 if name.endswith(wide) else dtype
 
-    module = encoder.build(part.config)
+    module = encoder_outline(part, dtype, storage)
     for buffer in module.buffers():
-        buffer.data = buffer.data.to(device)
+        if not buffer.is_meta:  # computed when it was built, and in no file
+            buffer.data = buffer.data.to(device)
     return _filled(module, part, encoder_keys.rename(part), kept, device)
+
+
+def encoder_outline(part: Part, dtype: torch.dtype, storage: str = UNPACKED) -> nn.Module:
+    """A text encoder on `meta`, packed as it will be. What has to be float32 in float16 is not packed then."""
+    encoder = ENCODERS[part.kind]
+    module = encoder.build(part.config)
+    kept = tuple(name.removesuffix(".weight") for name in encoder.wide) if dtype == torch.float16 else ()
+    pack_linears(module, part.header, encoder_keys.rename(part), storage, kept)
+    return module
 
 
 def _tokenizer(part: Part) -> Tokenizer | Words:
@@ -121,4 +151,5 @@ def _filled(
     module: M, part: Part, rename: dict[str, Source], dtype: Dtype, device: str, copies: Mapping[str, str] = NO_COPIES
 ) -> M:
     fill(module, part.header, rename, dtype, device, copies)
+    settle(module)
     return module.eval().requires_grad_(False)

@@ -237,7 +237,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("disk", ["one disk", "two disks", "no hard links"])
-@pytest.mark.parametrize("kind", ["error", "kill before", "kill after"])
+@pytest.mark.parametrize("kind", ["error", "full", "kill before", "kill after"])
 @pytest.mark.parametrize("other", [b"cat", b"another cat"])
 @pytest.mark.parametrize("before", [b"", b"earlier cat"])
 def test_whatever_call_fails_there_is_one_whole_file_in_the_end(
@@ -254,7 +254,7 @@ def test_whatever_call_fails_there_is_one_whole_file_in_the_end(
             desk.publish(before)
             desk.crash()
         staged = desk.staged(b"cat")
-        error = OSError(errno.EIO, "broken") if kind == "error" else Killed()
+        error = {"error": OSError(errno.EIO, "broken"), "full": OSError(errno.ENOSPC, "full")}.get(kind, Killed())
         with pytest.MonkeyPatch.context() as patch:
             fails = Fails(patch, n, error, after=kind == "kill after")
             try:

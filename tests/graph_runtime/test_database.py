@@ -70,6 +70,25 @@ def test_writes_that_wait_share_a_commit_and_a_failure_stays_alone(tmp_path: Pat
     database.close()
 
 
+def test_what_can_wait_is_done_a_moment_later_with_what_follows(tmp_path: Path) -> None:
+    commits: list[int] = []
+    connection = open_connection(tmp_path / "x.sqlite3")
+    connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY) STRICT")
+    database = Database(tmp_path / "x.sqlite3", connection, on_commit=lambda seconds, count: commits.append(count))
+    go = held_up(database)
+    insert = "INSERT INTO t VALUES (?)"
+    patient = [database.write(lambda t, v=v: t.execute(insert, (v,)), can_wait=True) for v in (1, 2)]
+    hurried = put(database, 3)
+    go.set()
+    wait([*patient, hurried])
+    assert commits == [1, 3] and values(database) == [1, 2, 3]
+    alone = database.write(lambda t: t.execute("INSERT INTO t VALUES (4)").rowcount, can_wait=True)
+    assert alone.result(10) == 1, "it need not be followed by anything"
+    last = database.write(lambda t: t.execute("INSERT INTO t VALUES (5)").rowcount, can_wait=True)
+    database.close()
+    assert last.result(0) == 1
+
+
 def test_what_is_left_for_after_the_commit_happens_then_and_only_if_it_was(database: Database) -> None:
     seen: list[Any] = []
 

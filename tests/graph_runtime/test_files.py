@@ -140,6 +140,18 @@ def test_models_are_found_in_the_folder_of_their_kind_and_in_those_packs_bring(t
         store.find("image", "style.safetensors")
 
 
+def test_a_folder_with_its_description_is_one_model_and_only_weights_are_models(tmp_path: Path) -> None:
+    for name in ("flux/model_index.json", "flux/vae/config.json", "flux/vae/weights.safetensors", "flux/notes.txt",
+                 "flux/tokenizer/merges.txt", "loose/one.gguf", "loose/one.txt", "vae/ae.safetensors"):  # fmt: skip
+        path = tmp_path / "models" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    store = Files(Settings(data_dir=tmp_path))
+    assert store.names("checkpoint") == ["flux", "loose/one.gguf", "vae/ae.safetensors"]
+    assert store.names("vae") == ["ae.safetensors", "flux/vae", "loose/one.gguf", "vae/ae.safetensors"]
+    assert all(store.find(kind, name).exists() for kind in ("checkpoint", "vae") for name in store.names(kind))
+
+
 def test_a_file_is_known_by_what_it_holds(tmp_path: Path) -> None:
     store = files(tmp_path)
     folder = tmp_path / "data" / "input"

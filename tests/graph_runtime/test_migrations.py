@@ -61,6 +61,8 @@ def test_nothing_in_an_old_file_is_lost_and_a_copy_is_kept(tmp_path: Path, numbe
     if number >= 4:
         assert [store.workflows.document(one.id) for one in store.workflows.page()] == [{"steps": {}}]
         assert store.hellos() == {"gpu0": (1.0, {"nodes": []})}
+    if number >= 5:
+        assert [store.drafts.get(one.id)[1] for one in store.drafts.page("ann")] == [{"steps": {}}]
     store.close()
     copies = [] if number == len(STEPS) else [number]
     assert [version(sqlite3.connect(copy)) for copy in Backups(tmp_path / "backups").paths()] == copies

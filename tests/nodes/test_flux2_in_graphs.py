@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from tiny_flux2 import write_dev, write_klein_base
 from tiny_model import write_checkpoint
 from workbench import Bench, Ran
@@ -287,6 +288,47 @@ def test_a_batch_of_seeds_is_each_of_them_with_references_too(bench: Bench) -> N
     batch = bench.good(steps, "paint").one("paint").samples
     for i in range(3):
         assert torch.allclose(batch[i], bench.good(graph(seed=4 + i), "paint").one("paint").samples[0], atol=1e-5)
+
+
+def test_packed_weights_paint_and_read_nearly_the_same(bench: Bench) -> None:
+    steps = with_step(graph(), "packed", "load_quantized", file="dev", method="int8")
+    usual = bench.good(steps, "paint", "words")
+    steps["paint"][1]["model"] = "@packed.model"
+    steps["reader"] = ("quantize_text_encoder", {"text_encoder": "@load.text_encoder", "method": "int8"})
+    steps["read"] = (
+        "encode_text",
+        {"text_encoder": "@reader.text_encoder", "prompt": "a red circle", "max_length": 200},
+    )
+    asked = {"text_encoder": "@reader.text_encoder", "prompt": "a", "temperature": 0.0, "max_tokens": 3}
+    steps["write"] = ("rewrite_prompt", {**asked, "images": ["@show.image"]})
+    ran = bench.good(steps, "paint", "read", "write", "packed", "reader", "load")
+    assert relative(ran.one("paint").samples, usual.one("paint").samples) < 0.05
+    assert relative(ran.one("read").tensors["text"], usual.one("words").tensors["text"]) < 0.05
+    assert isinstance(ran.one("write"), str)
+    reader, plain = ran.one("reader"), ran.outputs["load"]["text_encoder"]
+    assert reader.size < plain.size and ran.one("packed").size < ran.outputs["load"]["model"].size
+
+
+def relative(one: torch.Tensor, other: torch.Tensor) -> float:
+    assert not torch.equal(one, other)
+    return float((one - other).norm() / other.norm())
+
+
+def test_a_lora_is_applied_and_the_model_stays_as_it_was(bench: Bench) -> None:
+    shelf = Path(bench.worker.settings.model_dirs[0]) / "loras"
+    shelf.mkdir(exist_ok=True)
+    stem = "lora_unet_single_blocks_0_linear1"
+    model: Model = bench.good(graph(), "load").outputs["load"]["model"]
+    rows = 3 * model.config.width + 2 * model.config.mlp
+    halves = {"lora_down": torch.randn(2, model.config.width), "lora_up": torch.randn(rows, 2)}
+    save_file({f"{stem}.{n}.weight": t for n, t in halves.items()}, shelf / "style.safetensors")
+    steps = with_step(graph(), "styled", "apply_lora", model="@load.model", file="style.safetensors")
+    usual = bench.good(steps, "paint").one("paint").samples
+    steps["paint"][1]["model"] = "@styled.model"
+    ran = bench.good(steps, "paint")
+    assert "style.safetensors changes 1 matrices of the model" in ran.logs
+    assert relative(ran.one("paint").samples, usual) > 1e-3
+    assert torch.equal(bench.good(graph(seed=4), "paint").one("paint").samples, usual)
 
 
 def test_sizes_follow_the_model_s_cells(bench: Bench) -> None:

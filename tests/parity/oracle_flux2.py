@@ -191,11 +191,11 @@ def saved(pipe: Any, folder: Path) -> Pair:
     return Pair(pipe, folder, *ours(folder))
 
 
-def ours(folder: Path) -> tuple[Any, TextEncoder, Any]:
-    """Our transformer, text encoder and autoencoder from a pipeline folder, in float32."""
+def ours(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[Any, TextEncoder, Any]:
+    """Our transformer, text encoder and autoencoder from a pipeline folder."""
     found = find(folder)
-    text: Any = load_text_encoder(found.family, {"language": found.parts["language"]}, torch.float32)
-    return load_transformer(found, torch.float32), text, load_autoencoder(found.parts["vae"], torch.float32)
+    text: Any = load_text_encoder(found.family, {"language": found.parts["language"]}, dtype)
+    return load_transformer(found, dtype), text, load_autoencoder(found.parts["vae"], dtype)
 
 
 def whole_encoder(folder: Path) -> TextEncoder:

@@ -261,6 +261,21 @@ def test_the_eye_is_transformers(flux2: Pair) -> None:
     assert Eye().grid(1540, 3080) == (28, 55) and Eye().grid(27, 29) == (1, 2)
 
 
+def test_bfloat16_stays_near_bfloat16(flux2: Pair) -> None:
+    """Latents and pictures of a whole run; diffusers also keeps its latents in bfloat16 between steps."""
+    pipe = Flux2Pipeline.from_pretrained(flux2.folder, torch_dtype=torch.bfloat16)
+    pipe.set_progress_bar_config(disable=True)
+    half = Pair(pipe, flux2.folder, *made.ours(flux2.folder, torch.bfloat16))
+    latent = ours(half, start(half, 1, 64, 96, 7).bfloat16().float(), text(half, PROMPTS[:1]))
+    arguments = {"prompt": PROMPTS[0], "generator": seeded(7)}
+    expected = unpack(theirs(pipe, 64, 96, **arguments).float(), 4, 6)
+    assert worst(latent, expected) <= 0.1
+    with torch.no_grad():
+        decoded = (half.vae.decode(half.vae.unscaled(latent.bfloat16())).float() / 2 + 0.5).clamp(0, 1)
+    picture = theirs(pipe, 64, 96, **arguments | {"generator": seeded(7)}, output_type="pt").float()
+    assert float((decoded - picture).abs().max()) <= 0.04
+
+
 def test_the_limit_has_teeth(flux2: Pair) -> None:
     """Guidance off by 1 %, or a reference at another position, moves latents by far more than the limit."""
     x, words = start(flux2, 1, 64, 64, 2), text(flux2, PROMPTS[:1])

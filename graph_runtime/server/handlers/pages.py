@@ -10,11 +10,12 @@ from pathlib import Path
 
 from aiohttp import web
 
+from graph_runtime.pack_web import find
 from graph_runtime.server.call import Call
 from graph_runtime.server.guard import Denied
 from graph_runtime.worker import program_version
 
-STATIC = Path(__file__).parents[1] / "static"
+STATIC = Path(__file__).parents[2] / "static"
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -55,14 +56,39 @@ async def page(call: Call) -> web.StreamResponse:
 
 
 async def asset(call: Call) -> web.StreamResponse:
-    """A file of the editor: one of those that are there, looked up and never made into a path."""
+    """A file of the editor: one of those that are there, looked up and never made into a path.
+
+    Their names have a hash of what is in them, so a browser never asks twice. Who takes gzip gets the packed one.
+    """
     name = call.part("name")
     found = await call.server.do(lambda: {one.relative_to(STATIC).as_posix(): one for one in STATIC.rglob("*")})
     path = found.get(f"assets/{name}")
     if path is None or not path.is_file() or path.suffix not in TYPES:
         raise Denied(404, "not-found", "there is no such file.", "Load the page anew.")
-    headers = {"Content-Type": TYPES[path.suffix], "Cache-Control": "private, max-age=31536000, immutable"}
+    headers = {
+        "Content-Type": TYPES[path.suffix],
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "Vary": "Accept-Encoding",
+    }
+    packed = found.get(f"assets/{name}.gz")
+    if packed is not None and "gzip" in call.request.headers.get("Accept-Encoding", ""):
+        path = packed
+        headers["Content-Encoding"] = "gzip"
     return web.Response(body=await call.server.do(path.read_bytes), headers=headers)
+
+
+async def extension(call: Call) -> web.StreamResponse:
+    """A file that a pack brings for the browser: one of those that its worker listed."""
+    packs = call.server.catalog.hello.get("packs", [])
+    path = find(packs, call.part("pack"), call.part("name"))
+    if path is None or path.suffix not in TYPES:
+        raise Denied(404, "not-found", "no pack brings such a file.", "Load the page anew.")
+    try:
+        body = await call.server.do(path.read_bytes)
+    except OSError:
+        raise Denied(404, "not-found", "the file of the pack is gone.", "Start the server again.") from None
+    headers = {"Content-Type": TYPES[path.suffix], "Cache-Control": "private, max-age=31536000, immutable"}
+    return web.Response(body=body, headers=headers)
 
 
 def _plain(call: Call) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 from graph_runtime.document import open_document
 from graph_runtime.graph import Graph
-from graph_runtime.jsontext import MAX_BYTES
+from graph_runtime.jsontext import MAX_BYTES, read_json
+from graph_runtime.packs import builtin_files
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.server import wire
 from graph_runtime.server.call import USER, Call
@@ -84,6 +85,21 @@ async def check(call: Call) -> wire.Problems:
         return [one.as_json() for one in problems]
 
     return wire.Problems.model_validate({"problems": await server.do(work)})
+
+
+async def list_templates(call: Call) -> wire.Templates:
+    """The workflows that come with the packs in the settings, in their order."""
+    server = call.server
+
+    def work() -> list[wire.TemplateMessage]:
+        made = []
+        for name, path in builtin_files(server.settings, "workflow").items():
+            data = read_json(path.read_bytes())
+            title, about = str(data.get("title", "")) or name, str(data.get("about", ""))
+            made.append(wire.TemplateMessage(id=name, title=title, about=about, document=data))
+        return made
+
+    return wire.Templates(templates=await server.do(work))
 
 
 # ── saved ones ──
@@ -163,4 +179,3 @@ async def remove_workflow(call: Call) -> wire.Done:
     """Remove it with all versions."""
     await call.server.write(lambda: call.server.store.workflows.remove(call.part("workflow")))
     return wire.Done()
-

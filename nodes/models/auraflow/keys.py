@@ -23,6 +23,9 @@ HEAD = 256
 MAX_BLOCKS = 512
 LARGEST_GRID = 1024
 
+# Never packed, as in published GGUF files: the ends of the network, which every token passes.
+KEPT = ("init_x_linear", "t_embedder.", "cond_seq_linear", "modF.", "final_linear")
+
 # original → diffusers.
 ENDS = {
     "init_x_linear": "pos_embed.proj",

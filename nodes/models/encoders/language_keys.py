@@ -63,12 +63,12 @@ def match(header: Header) -> Part | None:
             kind = "" if before.endswith("encoder.") else _type(inner, inside)
             if kind:
                 found = _named(inner).without(lambda inside: inside.endswith(ASIDE))
-                return _part(found, kind, "original", outer, inner)
+                return _part(found, kind, "original", outer, header)
         elif name == ANCHOR_GGUF:
             inner = header.renamed(_from_gguf)
             kind = _type(inner, "")
             if kind:
-                return _part(inner.without(lambda inside: inside.startswith("rope_freqs")), kind, "gguf", "", inner)
+                return _part(inner.without(lambda inside: inside.startswith("rope_freqs")), kind, "gguf", "", header)
     return None
 
 
@@ -218,7 +218,7 @@ def _vision(header: Header, text: int, eps: Any) -> dict[str, Any] | None:
 def _theta(config: Mapping[str, Any], usual: float) -> float:
     """Base of the turns; transformers 5 keeps it in a table of its own."""
     table = config.get("rope_parameters")
-    value = given(table if isinstance(table, Mapping) else {}, "rope_theta") or config.get("rope_theta")
+    value: Any = given(table if isinstance(table, Mapping) else {}, "rope_theta") or config.get("rope_theta")
     return float(value) if type(value) in (int, float) and 1 < value < 1e15 else usual
 
 

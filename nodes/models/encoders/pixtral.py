@@ -114,7 +114,7 @@ class Tower(nn.Module):
         rows, columns = patches.shape[2:]
         x = self.ln_pre(patches.flatten(2).transpose(1, 2))
         angles = self.angles(rows, columns, x)
-        for layer in self.transformer["layers"]:  # type: ignore[union-attr]
+        for layer in self.transformer["layers"].children():
             x = layer(x, angles)
         return x.transpose(1, 2).unflatten(2, (rows, columns))
 

@@ -181,6 +181,7 @@ def parsed(raw: bytes, place: str) -> Tekken:
         ranks = {base64.b64decode(entry["token_bytes"]): entry["rank"] for entry in entries}
         special = {entry["token_str"]: entry["rank"] for entry in given.get("special_tokens") or []}
         whole = all(type(n) is int and n >= 0 for n in (reserved, size, *ranks.values(), *special.values()))
+        whole = whole and all(type(token) is str and token and id < reserved for token, id in special.items())
         if not whole or not all(bytes([i]) in ranks for i in range(256)) or sorted(ranks.values())[-1] >= len(ranks):
             raise _bad(place, "its tekken tokenizer does not number all single bytes and their joints.")
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, IndexError) as error:

@@ -7,12 +7,13 @@ Flux.1 is told from its relatives by tensors that only they have. Reads headers 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import accumulate, pairwise
 from typing import Any
 
 from graph_runtime.problem import Problem, Refused
 from nodes.models.flux1.config import Config
 from nodes.models.weights.part import Part, count, given, matrix
-from nodes.models.weights.pieces import Piece, Source, same_names, whole
+from nodes.models.weights.pieces import Piece, Source, Target, same_names, whole
 from nodes.models.weights.tensor import Header, bad_file, shown
 
 PREFIXES = ("model.diffusion_model.", "model.", "transformer.", "diffusion_model.", "")
@@ -40,6 +41,9 @@ USUAL_AXES = {128: (16, 56, 56)}
 MAX_BLOCKS = 512
 # Input features over output features: what else the input holds beside the latent.
 VARIANTS = {1: "", 2: "-control", 6: "-fill"}
+
+# Never packed, as in published GGUF files: the ends of the network, a hundredth of it, which every token passes.
+KEPT = ("img_in", "txt_in", "time_in.", "vector_in.", "guidance_in.", "final_layer.")
 
 # original → diffusers, one below the other where there are several.
 ENDS = {
@@ -98,6 +102,36 @@ def match(header: Header) -> Part | None:
 def rename(part: Part) -> dict[str, Source]:
     """Where each parameter is: original name → pieces of the file."""
     return same_names(part.header) if part.layout == "original" else dict(_from_diffusers(part.header, part.config))
+
+
+def aliases(config: Config) -> dict[str, Target]:
+    """Every name that a Linear may have in a LoRA's file beside its own: diffusers', and x-labs'."""
+    width, found = config.width, {stem: Target(target) for target, stems in ENDS.items() for stem in stems}
+    found[SWAPPED[1]] = Target(SWAPPED[0], swapped=True)
+    rows = list(accumulate((0, width, width, width, config.mlp_ratio * width)))
+    for i in range(config.double_blocks):
+        own = f"double_blocks.{i}."
+        found |= _rows(own, f"transformer_blocks.{i}.", DOUBLE, rows)
+        for number, stream in (("1", "img"), ("2", "txt")):
+            for name in ("qkv", "proj"):
+                found[f"{own}processor.{name}_lora{number}"] = Target(f"{own}{stream}_attn.{name}")
+    for i in range(config.single_blocks):
+        own = f"single_blocks.{i}."
+        found |= _rows(own, f"single_transformer_blocks.{i}.", SINGLE, rows)
+        found[f"{own}processor.qkv_lora"] = Target(f"{own}linear1", 0, 3 * width)
+        found[f"{own}processor.proj_lora"] = Target(f"{own}linear2")
+    return found
+
+
+def _rows(own: str, theirs: str, linears: Mapping[str, tuple[str, ...]], rows: list[int]) -> dict[str, Target]:
+    """Their name → which rows of which of ours."""
+    whole = {theirs + stems[0]: Target(own + name) for name, stems in linears.items() if len(stems) == 1}
+    return whole | {
+        theirs + stem: Target(own + name, start, stop)
+        for name, stems in linears.items()
+        if len(stems) > 1
+        for stem, (start, stop) in zip(stems, pairwise(rows), strict=False)
+    }
 
 
 def _layout(header: Header, prefix: str) -> str:

@@ -226,7 +226,7 @@ class Transformer(nn.Module):
         """Names of the parameters no step reads: `forward` runs without them once the lines above have run."""
         early = ("time_in.", "vector_in.", "guidance_in.", "txt_in.", "final_layer.adaLN_modulation.")
         inside = (".img_mod.", ".txt_mod.", ".modulation.")
-        return [name for name, _ in self.named_parameters() if name.startswith(early) or any(k in name for k in inside)]
+        return [name for name in self.state_dict() if name.startswith(early) or any(k in name for k in inside)]
 
 
 def feed_forward(config: Config) -> nn.Sequential:

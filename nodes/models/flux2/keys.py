@@ -12,7 +12,7 @@ from typing import Any
 from graph_runtime.problem import Problem, Refused
 from nodes.models.flux2.config import Config
 from nodes.models.weights.part import Part, count, given, matrix
-from nodes.models.weights.pieces import Piece, Source, same_names, whole
+from nodes.models.weights.pieces import Piece, Source, Target, same_names, whole
 from nodes.models.weights.tensor import Header, bad_file, shown
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.", "transformer.", "net.", "")
@@ -31,6 +31,9 @@ DIFFUSERS = (
 MAX_BLOCKS = 512
 # Text features → what a person calls a model that reads so many.
 VARIANTS = {15360: "dev", 7680: "klein-4b", 12288: "klein-9b"}
+
+# Never packed: the ends of the network and the modulation that all blocks share; every token passes them.
+KEPT = ("img_in", "txt_in", "time_in.", "guidance_in.", "double_stream_", "single_stream_", "final_layer.")
 
 # original → diffusers, one below the other where there are several.
 OUTSIDE = {
@@ -91,6 +94,22 @@ def rename(part: Part) -> dict[str, Source]:
     return {_scale(name): source for name, source in found.items()}
 
 
+def aliases(config: Config) -> dict[str, Target]:
+    """Every name that a Linear may have in a LoRA's file beside its own: diffusers'."""
+    found = {stem: Target(own) for own, stems in OUTSIDE.items() for stem in stems}
+    found[SWAPPED[1].removesuffix(".weight")] = Target(SWAPPED[0].removesuffix(".weight"), swapped=True)
+    for blocks, mine, theirs, linears in (
+        (config.double_blocks, "double_blocks", "transformer_blocks", DOUBLE),
+        (config.single_blocks, "single_blocks", "single_transformer_blocks", SINGLE),
+    ):
+        for i in range(blocks):
+            for own, stems in linears.items():
+                for number, stem in enumerate(stems):
+                    rows = (number * config.width, (number + 1) * config.width) if len(stems) > 1 else (0, None)
+                    found[f"{theirs}.{i}.{stem}"] = Target(f"{mine}.{i}.{own}", *rows)
+    return found
+
+
 def _scale(name: str) -> str:
     return name.removesuffix("weight") + "scale" if name.endswith(NORMS) else name
 
@@ -134,8 +153,8 @@ def _config(header: Header, layout: str) -> Config:
 
 def _head(header: Header, original: bool) -> int:
     """Features of a head: the length of a norm over them."""
-    names = ("single_blocks.0.norm.key_norm.scale", "single_blocks.0.norm.key_norm.weight")
-    names = names if original else ("single_transformer_blocks.0.attn.norm_k.weight",)
+    stem = "single_blocks.0.norm.key_norm" if original else "single_transformer_blocks.0.attn.norm_k"
+    names = (f"{stem}.scale", f"{stem}.weight")
     return next((shape[-1] for name in names if (shape := header.shape(name))), 0)
 
 

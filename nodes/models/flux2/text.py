@@ -86,7 +86,7 @@ class TextEncoder(nn.Module):
         """Tokens of a prompt in its chat, cut on the right; a note where it was."""
         chat = CHATS[self.language.kind]
         cleaned = prompt.replace(PICTURE, "") if self.language.kind == "mistral" else prompt
-        ids = self.words.ids(chat.before + cleaned + chat.after)
+        ids = self._read(chat.before + cleaned + chat.after)
         if len(ids) <= length:
             return ids, []
         lost = self.words.text(ids[length:]).removesuffix("assistant\n<think>\n\n</think>\n\n").strip()
@@ -103,6 +103,14 @@ class TextEncoder(nn.Module):
             if not missing:
                 return text
             return torch.cat((self.language.alone(filling, taps).expand(missing, -1), text))
+
+    def _read(self, text: str) -> list[int]:
+        """Its tokens. Raises Refused when the model does not know one of them."""
+        ids = self.words.ids(text)
+        if ids and max(ids) >= self.language.config.vocabulary:
+            what = f"the tokenizer gives the id {max(ids)}, the text encoder has {self.language.config.vocabulary}."
+            raise Refused(Problem("bad-tokenizer", "tokenizer", what, "Use the tokenizer of this model."))
+        return ids
 
     def _filling(self) -> int:
         return self._token(CHATS[self.language.kind].filling)
@@ -147,23 +155,21 @@ class TextEncoder(nn.Module):
     def _asked(self, prompt: str, pictures: Sequence[Tensor]) -> tuple[list[int], list[Tensor]]:
         """The chat that asks for a rewritten prompt, and the pieces of its pictures."""
         system = REWRITE_EDIT if pictures else REWRITE
-        ids = self.words.ids(f"<s>[SYSTEM_PROMPT]{system}[/SYSTEM_PROMPT]")
+        ids = self._read(f"<s>[SYSTEM_PROMPT]{system}[/SYSTEM_PROMPT]")
         pieces = []
         if pictures:
             if self.language.vision is None:
                 what = "this text encoder's file has no part that sees pictures."
                 raise Refused(Problem("no-eye", "pictures", what, "Use that of the diffusers folder, or no pictures."))
-            ids += self.words.ids("[INST]")
+            ids += self._read("[INST]")
             for picture in pictures:
                 rows, columns = (side // self.language.vision.cell for side in picture.shape[2:])
-                ids += self.words.ids(
-                    (PICTURE * columns + "[IMG_BREAK]") * (rows - 1) + PICTURE * columns + "[IMG_END]"
-                )
+                ids += self._read((PICTURE * columns + "[IMG_BREAK]") * (rows - 1) + PICTURE * columns + "[IMG_END]")
                 weight = self.language.embed_tokens.weight
                 with torch.no_grad():
                     pieces.append(self.language.seen(picture.to(weight)))
-            ids += self.words.ids(END)
-        ids += self.words.ids(f"[INST]{prompt.replace(PICTURE, '')}"[: 64 * HEARD])[:HEARD]
+            ids += self._read(END)
+        ids += self._read(f"[INST]{prompt.replace(PICTURE, '')}"[: 64 * HEARD])[:HEARD]
         return [*ids, self._token(END)], pieces
 
 

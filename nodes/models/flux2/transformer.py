@@ -361,8 +361,8 @@ def velocity(
         places = [image_ids(one.shape[2], one.shape[3], APART * (i + 1), device) for i, one in enumerate(references)]
         here, kept = [text_ids(text.shape[1], device), image_ids(height, width, 0, device)], []
         if references_once and ref is not None:
-            ref, kept = None, net.remembered(ref, modulation([0.0]).at(0), net.angles(torch.cat(places)))
-            places = []
+            kept = net.remembered(ref, modulation([0.0]).at(0), net.angles(torch.cat(places)))
+            ref, places = None, []
         angles = net.angles(torch.cat(here + places))
 
     def at(x: Tensor, sigma: float) -> Tensor:

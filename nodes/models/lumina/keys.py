@@ -19,6 +19,9 @@ ORIGINAL = ("layers.0.attention.wk_y.weight", "layers.0.attention_norm1.weight",
 DIFFUSERS = ("layers.0.attn2.to_k.weight", "layers.0.gate", "time_caption_embed.caption_embedder.1.weight")
 MAX_LAYERS = 512
 
+# Never packed: the ends of the network, which every token passes.
+KEPT = ("x_embedder", "t_embedder.", "cap_embedder.", "final_layer.")
+
 # original → diffusers.
 ENDS = {
     "x_embedder": "patch_embedder.proj",

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nodes.models.weights.blocks import BLOCKS, dequantise
+
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -30,8 +32,12 @@ def decode(raw: Tensor, dtype: str, row_bytes: int) -> Tensor:
     """Stored bytes (uint8, whole rows) to numbers (N,): in the stored dtype, or float32 for GGUF's blocks."""
     if dtype in DTYPES:
         return raw.view(DTYPES[dtype])
-    import gguf.quants  # here, because it takes 0.3 s and only GGUF files need it
+    if dtype in BLOCKS:
+        _, nbytes, elements = BLOCKS[dtype]
+        numbers = torch.empty(raw.numel() // nbytes * elements, device=raw.device)
+        dequantise(raw, dtype, numbers)
+        return numbers
+    import gguf.quants  # here, because it takes 0.3 s and only files with rarer types need it
 
     blocks = raw.numpy().reshape(-1, row_bytes)
-    numbers = gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType[dtype])
-    return torch.from_numpy(numbers).reshape(-1)
+    return torch.from_numpy(gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType[dtype])).reshape(-1)

@@ -2,8 +2,9 @@
 
 Each parameter's memory is allocated once, in the dtype and on the device wanted, and the file's bytes go into it:
 directly where the stored dtype is the wanted one and the device is the CPU, otherwise a few megabytes at a time. So
-memory never holds a second copy of the model. Every name, shape and dtype is checked first; all that is wrong is said
-at once. Knows no family: a family says where each parameter is by `Piece`s.
+memory never holds a second copy of the model. What stays packed is copied as it is stored, or packed a few rows at a
+time. Every name, shape and dtype is checked first; all that is wrong is said at once. Knows no family: a family says
+where each parameter is by `Piece`s.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ import torch
 from torch import Tensor, nn
 
 from graph_runtime.problem import Problem, Refused
+from nodes.models.layers.packed import PackedLinear
+from nodes.models.weights import four_bits
+from nodes.models.weights.blocks import BLOCKS, dequantise
 from nodes.models.weights.decode import DTYPES, decode
+from nodes.models.weights.four_bits import FourBits
+from nodes.models.weights.packing import PACKINGS
 from nodes.models.weights.pieces import Piece, Source
 from nodes.models.weights.quantized import INTEGERS, Scale, readable, separate
 from nodes.models.weights.tensor import Header, TensorInfo, bad_file, product, shown
 
-CHUNK = 1 << 18  # numbers that are converted at a time, in each of the readers
+CHUNK = 1 << 19  # numbers that are converted at a time, in each of the readers
 READERS = 4
 LISTED = 5
 
@@ -41,7 +47,7 @@ def fill(
     """Give every parameter and saved buffer of `module` its numbers from the file.
 
     rename  where each parameter is; names of the module → pieces of the file
-    dtype   of floating-point parameters: one, or one by name
+    dtype   of floating-point parameters: one, or one by name. The weight of a PackedLinear is packed as that says
     copies  stored tensors that are not read, because they are others once more: name → the other's
 
     Raises Refused naming the file, the tensors and both shapes when any is missing, left over, of another shape, or
@@ -53,27 +59,48 @@ def fill(
     wanted = _wanted(module)
     _check(plain, rename, wanted, scales)
     targets: dict[str, Tensor] = {}
-    jobs: list[tuple[Tensor, Source]] = []
+    packed = _packed(module)
+    jobs: list[tuple[Tensor, Source, str]] = []
     for names, like in wanted:
         name = next(name for name in names if name in rename)
-        kind = (dtype(name) if callable(dtype) else dtype) if like.is_floating_point() else like.dtype
-        target = torch.empty(like.shape, dtype=kind, device=device)
+        inside = packed.get(names[0])
+        wanted_dtype = (dtype(name) if callable(dtype) else dtype) if like.is_floating_point() else like.dtype
+        like = inside.weight if inside else like
+        target = torch.empty(like.shape, dtype=torch.int8 if inside else wanted_dtype, device=device)
         targets |= dict.fromkeys(names, target)
-        jobs.append((target, rename[name]))
+        jobs.append((target, rename[name], inside.packing if inside else ""))
     jobs.sort(key=lambda job: (plain.tensors[job[1][0].name].path, plain.tensors[job[1][0].name].offset))
     with torch.no_grad(), ThreadPoolExecutor(READERS) as pool:
-        for done in [pool.submit(_read, target, source, plain, scales) for target, source in jobs]:
+        for done in [pool.submit(_read, *job, plain, scales) for job in jobs]:
             done.result()
     _assign(module, targets)
 
 
+def read_tensor(info: TensorInfo) -> Tensor:
+    """One stored tensor by itself, in float32; integers as they are. Raises Refused for what is neither."""
+    if not readable(info, {}) and info.dtype not in INTEGERS:
+        raise bad_file(info.path, f"'{shown(info.name)}' is stored as {info.dtype}, which is not read by itself.")
+    out = torch.empty(info.shape)
+    if info.elements:
+        _read_piece(out.view(-1), Piece(info.name), info, None, "")
+    return out
+
+
 def _wanted(module: nn.Module) -> list[tuple[list[str], Tensor]]:
-    """Each distinct parameter and saved buffer, with every name it has in the module."""
+    """Each distinct parameter and saved buffer, with every name it has in the module; packed ones in full shape."""
     saved = module.state_dict(keep_vars=True)
+    for name, inside in _packed(module).items():
+        saved[name] = torch.empty(inside.out_features, inside.in_features, device="meta")
     groups: dict[int, tuple[list[str], Tensor]] = {}
     for name, tensor in saved.items():
         groups.setdefault(id(tensor), ([], tensor))[0].append(name)
     return list(groups.values())
+
+
+def _packed(module: nn.Module) -> dict[str, PackedLinear]:
+    """The names of packed weights, and whose they are."""
+    found = ((name, inside) for name, inside in module.named_modules() if isinstance(inside, PackedLinear))
+    return {f"{name}.weight" if name else "weight": inside for name, inside in found}
 
 
 def _check(
@@ -163,39 +190,72 @@ def _listed(code: str, path: Path, names: list[str], what: str, fix: str) -> lis
     return [Problem(code, shown(path.name), f"{some}{more} {what}.", fix)]
 
 
-def _read(target: Tensor, source: Source, header: Header, scales: Mapping[str, Scale]) -> None:
-    """Fill one parameter from its pieces."""
+def _read(target: Tensor, source: Source, packing: str, header: Header, scales: Mapping[str, Scale]) -> None:
+    """Fill one parameter from its pieces; `packing` is what it stays packed in, "" for plain numbers."""
     flat, at = target.view(-1), 0
     for piece in source:
         info = header.tensors[piece.name]
-        count = product(_piece_shape(piece, info))
+        shape = _piece_shape(piece, info)
+        count = shape[0] * target.shape[1] if packing else product(shape)
         if count:
-            _read_piece(flat[at : at + count], piece, info, scales.get(piece.name))
+            _read_piece(flat[at : at + count], piece, info, scales.get(piece.name), packing)
         at += count
 
 
-def _read_piece(out: Tensor, piece: Piece, info: TensorInfo, scale: Scale | None) -> None:
-    """Fill `out` (N,) with the rows of one stored tensor, a few megabytes at a time where they must be converted."""
+def _read_piece(out: Tensor, piece: Piece, info: TensorInfo, scale: Scale | None, packing: str) -> None:
+    """Fill `out` (N,), numbers or packed bytes, with the rows of one stored tensor.
+
+    Straight into place where they are stored as they are wanted, otherwise a few megabytes at a time.
+    """
     stored, row_bytes = _rows(info)
     rows = stored if piece.stop is None else piece.stop - piece.start
-    row = out.numel() // rows
+    out = out.view(rows, -1)
+    as_stored = scale is None and (packing == info.dtype if packing else DTYPES.get(info.dtype) == out.dtype)
     with info.path.open("rb", buffering=0) as file:
         file.seek(info.offset + piece.start * row_bytes)
-        if DTYPES.get(info.dtype) == out.dtype and out.device.type == "cpu" and scale is None:
-            _read_bytes(file, out.view(torch.uint8), info)
+        if as_stored and out.device.type == "cpu":
+            _read_bytes(file, out.view(-1).view(torch.uint8), info)
             return
         factor = _factor(scale, piece.start, rows).to(out.device) if scale else None
-        step = max(1, CHUNK // row)
+        made = _from_four_bits(info, piece.start * row_bytes) if isinstance(info, FourBits) else None
+        step = max(1, CHUNK // (info.elements // stored))
         scratch = torch.empty(min(step, rows) * row_bytes, dtype=torch.uint8)
         for first in range(0, rows, step):
-            count = min(step, rows - first)
-            raw = scratch[: count * row_bytes]
+            target = out[first : first + step]
+            raw = scratch[: len(target) * row_bytes]
             _read_bytes(file, raw, info)
-            numbers = decode(raw.to(out.device) if info.dtype in DTYPES else raw, info.dtype, row_bytes)
+            if as_stored:
+                target.view(torch.uint8).copy_(raw.view(len(target), -1))
+                continue
+            if info.dtype in BLOCKS and not packing and factor is None:
+                dequantise(raw.to(out.device), info.dtype, target.view(-1))
+                continue
+            numbers = made(raw, first * row_bytes) if made else _decoded(raw, info, row_bytes, out.device)
+            numbers = numbers.to(out.device).view(len(target), -1)
             if factor is not None:
-                some = factor if factor.numel() == 1 else factor[first : first + count]
-                numbers = (numbers.float().view(count, row) * some.view(-1, 1)).view(-1)
-            out[first * row : (first + count) * row].copy_(numbers)
+                numbers = numbers.float() * (factor if factor.numel() == 1 else factor[first : first + step]).view(
+                    -1, 1
+                )
+            target.copy_(_packed_rows(numbers, packing) if packing else numbers)
+
+
+def _from_four_bits(info: FourBits, before: int) -> Callable[[Tensor, int], Tensor]:
+    """How bytes of such a tensor become numbers, given how many come before them."""
+    scales, table = four_bits.scales_of(info, read_tensor), read_tensor(info.table).flatten()
+    return lambda raw, at: four_bits.numbers(info, raw, before + at, scales, table)
+
+
+def _decoded(raw: Tensor, info: TensorInfo, row_bytes: int, device: torch.device) -> Tensor:
+    """Stored bytes as numbers (N,) on a device; what is decoded by torch is decoded there."""
+    there = raw.to(device) if info.dtype in DTYPES or info.dtype in BLOCKS else raw
+    return decode(there, info.dtype, row_bytes).to(device)
+
+
+def _packed_rows(numbers: Tensor, packing: str) -> Tensor:
+    pack = PACKINGS[packing].pack
+    if pack is None:
+        raise TypeError(f"{packing} is read from files, and not made.")
+    return pack(numbers.float()).view(torch.int8)
 
 
 def _rows(info: TensorInfo) -> tuple[int, int]:

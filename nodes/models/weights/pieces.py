@@ -6,6 +6,7 @@ A family's `keys.rename` says it for every parameter; `fill` reads by it. Knows 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nodes.models.weights.quantized import separate
 from nodes.models.weights.tensor import Header
@@ -22,6 +23,18 @@ class Piece:
 
 # A parameter is its pieces one below the other: one whole tensor, several joined, or two halves in the other order.
 Source = tuple[Piece, ...]
+
+
+class Target(NamedTuple):
+    """The rows of a Linear in memory that a name in a file means; all of them when `stop` is None.
+
+    swapped  the file has its two halves in the other order
+    """
+
+    module: str
+    start: int = 0
+    stop: int | None = None
+    swapped: bool = False
 
 
 def whole(*names: str) -> Source:

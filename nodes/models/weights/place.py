@@ -6,7 +6,7 @@ device's memory, not a transfer. Knows no family and no budget; residency decide
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -63,6 +63,38 @@ class Placed:
         """Let go of the memory."""
         self.value = None
         self._host.clear()
+
+
+class Beside:
+    """A module in memory and what stands beside it for good: they move, and are let go, as one."""
+
+    def __init__(self, main: Placed, others: Sequence[Placed]) -> None:
+        self.main, self.others = main, tuple(others)
+
+    @property
+    def value(self) -> nn.Module | None:
+        return self.main.value
+
+    @property
+    def nbytes(self) -> int:
+        return sum(one.nbytes for one in (self.main, *self.others))
+
+    def move(self, to: str | torch.device) -> None:
+        """As Placed's: on an error everything is where it was."""
+        there = device(self.value) if self.value is not None else None
+        moved: list[Placed] = []
+        try:
+            for one in (*self.others, self.main):
+                one.move(to)
+                moved.append(one)
+        except BaseException:
+            for one in moved:
+                one.move(there or "cpu")
+            raise
+
+    def close(self) -> None:
+        for one in (self.main, *self.others):
+            one.close()
 
 
 @contextmanager

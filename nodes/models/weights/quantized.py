@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nodes.models.weights.four_bits import FourBits
 from nodes.models.weights.gguf import BLOCKS
 from nodes.models.weights.tensor import Header, TensorInfo, bad_file, shown
 
@@ -85,7 +86,7 @@ def _is_aside(name: str) -> bool:
 
 def readable(info: TensorInfo, scales: Mapping[str, Scale]) -> bool:
     """Whether the stored numbers can be decoded: a plain float, an integer with its scale, or GGUF's blocks."""
-    if info.dtype in FLOATS:
+    if info.dtype in FLOATS or isinstance(info, FourBits):
         return True
     if info.dtype in INTEGERS:
         return info.name in scales

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Running, graph, running, save_graph
+from hypothesis import given
+from hypothesis import strategies as st
+from serving import Running, graph, running, save_graph, wait_well
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from graph_runtime.client import Client, message_of
 from graph_runtime.problem import Refused
+from graph_runtime.server.live import Outbox
 from graph_runtime.server.options import ServerLimits
 
 ENDED = ("succeeded", "failed", "cancelled")
@@ -148,6 +151,29 @@ def test_a_flood_of_progress_is_overtaken_not_queued(server: Running) -> None:
     assert server.client.run(run)["status"] == "succeeded"
 
 
+@given(
+    st.lists(
+        st.tuples(st.just("add"), st.integers(1, 400)) | st.tuples(st.just("show"), st.integers(0, 200)), max_size=400
+    )
+)
+def test_what_is_kept_for_one_client_has_an_end(said: list[tuple[str, int]]) -> None:
+    """Within its bounds all state is kept, in order; beyond them nothing is."""
+    limits = ServerLimits(outbox=5_000, outbox_events=40)
+    outbox = Outbox(limits)
+    sizes: list[int] = []
+    for what, number in said:
+        if what == "add":
+            outbox.add(len(sizes), "x" * number)
+            sizes.append(number)
+        else:
+            outbox.show(("Preview", "run", str(number)), b"x")
+        kept = [len(text) for _, text in outbox.state]
+        assert sum(kept) <= limits.outbox and len(kept) <= limits.outbox_events and len(outbox.passing) <= 64
+        assert kept == ([] if outbox.full.is_set() else sizes)
+    fits = sum(sizes) <= limits.outbox and len(sizes) <= limits.outbox_events
+    assert outbox.full.is_set() != fits
+
+
 class Stuck:
     """A client that shakes hands and then never reads."""
 
@@ -167,9 +193,9 @@ class Stuck:
         self.socket.close()
 
 
-@pytest.mark.parametrize(("clients", "stuck"), [(24, 4), pytest.param(200, 20, marks=pytest.mark.slow)])
-def test_clients_that_do_not_read_hold_up_nobody_and_are_let_go(tmp_path: Path, clients: int, stuck: int) -> None:
-    """Everybody else hears everything in order, also who was let go for being slow and came back."""
+def test_clients_that_do_not_read_hold_up_nobody_and_are_let_go(tmp_path: Path) -> None:
+    """200 clients, 20 of them stuck: the others hear everything in order, the run ends, and little is kept."""
+    clients, stuck = 200, 20
     limits = ServerLimits(clients=clients + 20, outbox=2 << 20)
     with running(tmp_path / "data", options={"limits": limits}) as server:
         server.wait_ready()
@@ -191,11 +217,9 @@ def test_clients_that_do_not_read_hold_up_nobody_and_are_let_go(tmp_path: Path, 
             thread.start()
         while len(server.server.hub.clients) < clients:
             time.sleep(0.02)
-        begun = time.monotonic()
         client.submit(graph("trouble/talks", count=120, length=50_000))
         client.submit(graph("faults/add", a=1, b=2), run="last")
         client.wait("last", 120)
-        assert time.monotonic() - begun < 60
         for thread in threads:
             thread.join(60)
         for seqs in heard:
@@ -205,6 +229,6 @@ def test_clients_that_do_not_read_hold_up_nobody_and_are_let_go(tmp_path: Path, 
             assert time.monotonic() < until, len(server.server.hub.clients)
             time.sleep(0.05)
         assert server.server.hub.lost >= stuck
-        assert client.ask("GET", "/healthz")["ok"]
+        wait_well(client)
         for each in still:
             each.close()

@@ -37,7 +37,7 @@ print(json.dumps(sorted(sys.modules)))
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
-    assert not loaded & {"torch", "numpy", "PIL", "transformers", "safetensors", "nodes", "rich"}
+    assert not loaded & {"torch", "numpy", "PIL", "transformers", "safetensors", "nodes", "huggingface_hub"}
 
 
 def test_it_answers_quickly_in_little_memory_and_ends_when_told(tmp_path: Path) -> None:

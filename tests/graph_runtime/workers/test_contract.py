@@ -125,7 +125,7 @@ def test_news_and_pictures_come_through_as_they_are(make: Make) -> None:
     assert [event.done for event in events if isinstance(event, Progress)] == [1, 2, 3]
     assert [event.text for event in events if isinstance(event, Log)] == ["begin"]
     previews = [event for event in events if isinstance(event, Preview)]
-    assert previews and all(event.image == b"\xff\xd8" + bytes(range(256)) for event in previews)
+    assert previews and all(event.image == b"\xff\xd8\xff" + bytes(range(256)) for event in previews)
 
 
 @every

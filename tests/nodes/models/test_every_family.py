@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from graph_runtime.problem import Refused
 from nodes.models.family import FAMILIES, detect, inspect
+from nodes.models.layers.packed import PackedLinear
 from nodes.models.load import ENCODERS, load_transformer
 from nodes.models.sampling.guidance import cfg, cfg_of
 from nodes.models.sampling.loop import sample, visited
@@ -132,6 +133,34 @@ def test_a_transformer_is_what_gguf_dequantises(kind: str, example: Example, tmp
     found = detect(path, config=example.beside)
     assert found.family is example.family and found.config == example.config
     holds(load_transformer(found, torch.float32), truth)
+
+
+def step_of(net: nn.Module, example: Example) -> Tensor:
+    x, told = noise(space(example), 1), example.told(1, 5)
+    v: Tensor = example.family.transformer.velocity(net, told, x.shape, SIGMAS)(x, SIGMAS[1])
+    return v
+
+
+@pytest.mark.parametrize("kind", ["Q8_0", "Q4_0", "Q5_1"])
+def test_a_transformer_that_stays_packed_is_the_same(kind: str, example: Example, tmp_path: Path) -> None:
+    """The very numbers that were unpacked when it was loaded, made when they are used."""
+    found = detect(made.save_gguf(tmp_path / "m.gguf", example.state(), kind)[0], config=example.beside)
+    packed, unpacked = (load_transformer(found, torch.float32, storage=storage) for storage in ("packed", "unpacked"))
+    assert sum(isinstance(one, PackedLinear) for one in packed.modules()) > 5
+    assert torch.equal(step_of(packed, example), step_of(unpacked, example))
+
+
+@pytest.mark.parametrize(("method", "off"), [("int8", 0.05), ("fp8", 0.2), ("nf4", 0.6), ("int4", 0.6)])
+def test_a_transformer_packed_while_it_is_read_is_near_the_exact_one(
+    method: str, off: float, example: Example, tmp_path: Path
+) -> None:
+    """The ends of the network stay as they are, each named by its family."""
+    path = made.save(tmp_path / "m.safetensors", example.state(), {"config": json.dumps(example.beside)})
+    packed, exact = (load_transformer(detect(path), torch.float32, storage=one) for one in (method, "unpacked"))
+    kept = {name for name, one in packed.named_modules() if type(one) is nn.Linear}
+    assert kept and all(name.startswith(example.family.keys.KEPT) for name in kept)
+    came, wanted = step_of(packed, example), step_of(exact, example)
+    assert 0 < (came - wanted).norm() / wanted.norm() < off
 
 
 @pytest.mark.parametrize("pack", [made.scaled_fp8, made.comfy_quant, made.int8_rows])

@@ -46,6 +46,8 @@ export interface KnobDef {
   advanced: boolean;
   label: string;
   help: string;
+  /** The number that leaves the choice to the node, shown as "auto". */
+  auto?: number | null;
   /** The pack's own widget, "pack.name"; "" for the usual one. */
   widget?: string;
 }
@@ -110,6 +112,8 @@ export interface Step {
   mode: Mode;
   /** The editor's own, all optional in the file. */
   collapsed: boolean;
+  /** Its advanced knobs are shown. */
+  advanced: boolean;
   color: string;
   /** Width and height the user gave it; null for what its widgets need. */
   size: Point | null;
@@ -152,8 +156,13 @@ export interface Board {
 export interface Port {
   name: string;
   type: string;
-  /** Input: the inner inputs it feeds. Output: the one inner output it takes, as [step, output]. */
+  /**
+   * Input: the inner inputs it feeds, as [step, input]; "input#2" puts it third into a list of joins.
+   * Output: the one inner output it takes, as [step, output].
+   */
   inner: [step: string, name: string][];
+  /** Fields nobody here knows. */
+  extra?: Record<string, Json>;
 }
 
 /** A subgraph: used by steps of kind "subgraph/<id>", as often as one likes. It may use others, never itself. */
@@ -182,6 +191,27 @@ export interface Link {
   step: string;
   input: string;
   index: number;
+}
+
+/** The input end of a wire. */
+export interface InputPlace {
+  step: string;
+  input: string;
+  index: number;
+}
+
+/** What is selected on one board. */
+export interface Selection {
+  steps: readonly string[];
+  groups: readonly string[];
+  notes: readonly string[];
+}
+
+/** A step's kind as it is drawn: a NodeDef, a subgraph's ports, or, for a kind nobody knows, what its joins tell. */
+export interface Shape extends NodeDef {
+  known: boolean;
+  /** The id of the definition that the step uses; "" if it is no subgraph. */
+  subgraph: string;
 }
 
 /** Something wrong: where, what, and what to do. Codes and places are the server's (`graph_runtime/validate.py`). */

@@ -73,6 +73,9 @@ WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
     "not every byte": lambda whole: whole["vocab"].__delitem__(slice(0, 3)),
     "bytes that are no base64": lambda whole: whole["vocab"][0].update(token_bytes="é"),
     "ranks beyond the end": lambda whole: whole["vocab"][0].update(rank=10**9),
+    "a special token that is nothing": lambda whole: whole["special_tokens"][5].update(token_str=""),
+    "a special token that is no text": lambda whole: whole["special_tokens"][5].update(token_str=7),
+    "a special token among the words": lambda whole: whole["special_tokens"][5].update(rank=30),
     "entries of another kind": lambda whole: whole.update(vocab=[1, 2, 3]),
 }
 

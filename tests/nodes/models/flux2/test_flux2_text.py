@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -80,6 +82,14 @@ def test_no_prompt_and_layers_that_are_not_there_are_refused(encoder: TextEncode
         encoder([], max_length=20)
     with pytest.raises(Refused, match="layer 5 was asked for, 4 are loaded"):
         encoder(["a"], max_length=20, layers=(1, 5))
+
+
+def test_a_tokenizer_of_another_model_is_refused() -> None:
+    encoder = encoder_of("mistral")
+    larger = TextEncoder(encoder.language, Fast(languages.words(size=400)))
+    encoder.language.config = replace(encoder.language.config, vocabulary=290)
+    with pytest.raises(Refused, match="the text encoder has 290"):
+        larger(["a hermit crab uses"], max_length=300)
 
 
 def test_a_prompt_is_rewritten_alike_from_the_same_seed() -> None:

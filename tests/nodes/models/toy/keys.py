@@ -6,6 +6,8 @@ from nodes.models.weights.tensor import Header
 
 from .config import Config
 
+KEPT: tuple[str, ...] = ()
+
 
 def match(header: Header) -> Part | None:
     if "toy.weight" not in header:

@@ -26,6 +26,14 @@ class Trouble:
         raise TypeError("this is not for sending")
 
 
+@socket("TROUBLE_FILES")
+@dataclass(frozen=True)
+class Files:
+    paths: tuple[str, ...]
+    kind: str = "output"
+    media: str = "text"
+
+
 @node("trouble/fine", output=True)
 def fine(*, number: int = 1) -> int:
     """Do nothing wrong."""
@@ -187,9 +195,11 @@ def works(ctx: Context, *, seconds: float = 1.0, mark: str = "") -> int:
 
 
 @node("trouble/many", output=True)
-def many(ctx: Context, *, text: str = "x", count: int = 3) -> int:
+def many(ctx: Context, *, text: str = "x", count: int = 3) -> Files:
     """Save several files, slowly."""
+    paths = []
     for number in range(count):
-        ctx.save("many", ".txt", lambda stream, number=number: stream.write((f"{text} {number} " * 2000).encode()))
+        data = f"{text} {number} ".encode() * 2000
+        paths.append(str(ctx.save("many", ".txt", lambda stream, data=data: stream.write(data))))
         time.sleep(0.01)
-    return count
+    return Files(tuple(paths))

@@ -75,7 +75,7 @@ def news(ctx: Context, *, count: int = 3) -> int:
     ctx.log("begin")
     for number in range(count):
         ctx.progress(number + 1, count, "going")
-        ctx.preview(lambda: b"\xff\xd8" + bytes(range(256)))
+        ctx.preview(lambda: b"\xff\xd8\xff" + bytes(range(256)))
     time.sleep(0.2)
     return count
 

@@ -1,0 +1,59 @@
+"""What packing the starter's transformer costs its pictures: the score of each method beside the exact weights'.
+
+    python tests/bench/quantized_score.py [--prompts 64] [--seed 0]
+
+The same prompts and noise for all. Prints a line of Markdown for each: bytes of the transformer, pictures that are
+right, points lost, and how far pixels are from the exact ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nodes.models.family import detect
+from nodes.models.load import load_transformer
+from nodes.models.starter.checkpoint import load
+from nodes.models.starter.sampling import Parts, Settings, images
+from nodes.models.starter.score import held_out_captions, recommended, tally
+from nodes.models.weights.packing import METHODS
+from nodes.models.weights.place import nbytes
+
+STARTER = Path(__file__).parents[2] / "nodes" / "models" / "starter" / "flux1"
+
+
+def scores(prompts: int, seed: int = 0, methods: tuple[str, ...] = METHODS) -> list[dict[str, Any]]:
+    """One row for the exact weights, then one for each method."""
+    parts, settings, captions = load(STARTER), recommended(STARTER), held_out_captions(prompts, seed)
+    exact = _row("float32", parts, settings, captions, seed)
+    rows = [exact]
+    for method in methods:
+        net: Any = load_transformer(detect(STARTER), torch.float32, storage=method)
+        row = _row(method, dataclasses.replace(parts, transformer=net), settings, captions, seed)
+        off = (row["pictures"].astype(float) - exact["pictures"]).std()
+        rows.append(row | {"lost": 100 * (exact["right"] - row["right"]), "off": off})
+    return rows
+
+
+def _row(method: str, parts: Parts, settings: Settings, captions: list[Any], seed: int) -> dict[str, Any]:
+    seeds = [seed * 100_003 + i for i in range(len(captions))]
+    pictures = images(parts, [caption.text for caption in captions], seeds, settings)
+    right = tally(pictures, captions)[0]["all"]
+    size = nbytes(parts.transformer)
+    return {"method": method, "bytes": size, "right": right, "lost": 0.0, "off": 0.0, "pictures": pictures}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Score the starter with packed weights.")
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print("| weights | MB | right | points lost | pixels off (of 255) |\n|---|---:|---:|---:|---:|")
+    for row in scores(arguments.prompts, arguments.seed):
+        sizes = f"| {row['method']} | {row['bytes'] / 1e6:.2f} | {row['right']:.1%} "
+        print(f"{sizes}| {row['lost']:.1f} | {row['off']:.2f} |")

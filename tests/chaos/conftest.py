@@ -1,0 +1,8 @@
+"""Servers are made as the tests of the server make them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "graph_runtime" / "server"))

@@ -1,0 +1,139 @@
+"""For everybody: no serious finding of axe-core, a small first load, one's own keys, larger text, touch."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from editor_page import EditorPage
+from editor_server import ROOT, EditorServer
+from playwright.sync_api import expect
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+BUDGET = 350 * 1024
+
+
+def findings(editor: EditorPage) -> list[str]:
+    """What axe-core finds that is serious or worse."""
+    editor.page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = editor.page.evaluate("async () => (await axe.run()).violations")
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    return [f"{one['id']}: {node['html'][:160]}" for one in serious for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_the_main_views(
+    served: EditorServer, new_page: Callable[..., EditorPage], scheme: str
+) -> None:
+    served.forget_drafts()
+    editor = new_page(color_scheme=scheme).open(served.ticket())
+    page = editor.page
+    editor.run()
+    editor.wait_done(1) if scheme == "light" else expect(page.locator("[data-run-id]").first).to_be_visible()
+    found = {"run": findings(editor)}
+    for panel in ("Node library", "Workflows and templates", "Gallery", "Outline"):
+        page.get_by_role("button", name=panel).click()
+        expect(page.locator(".side.left header")).to_be_visible()
+        found[panel] = findings(editor)
+    editor.node("paint").locator(".ll-head").click()
+    page.get_by_role("button", name="Node details").click()
+    expect(page.get_by_role("heading", name="Details")).to_be_visible()
+    found["details"] = findings(editor)
+    for key, name in (("Control+k", "All commands"), ("?", "Keyboard shortcuts"), ("Control+,", "Settings")):
+        page.locator(".ll-canvas").focus()
+        page.keyboard.press(key)
+        expect(page.get_by_role("dialog", name=name)).to_be_visible()
+        found[name] = findings(editor)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog", name=name)).not_to_be_visible()
+    assert {view: one for view, one in found.items() if one} == {}
+
+
+def test_the_first_load_is_small(served: EditorServer, new_page: Callable[..., EditorPage]) -> None:
+    editor = new_page()
+    loaded: dict[str, int] = {}
+
+    def heard(answer: Any) -> None:
+        if answer.url.startswith(served.address) and re.search(r"\.(js|css|svg)$|/$", answer.url.split("?")[0]):
+            loaded[answer.url] = len(gzip.compress(answer.body(), 9))
+
+    address = served.ticket()
+    editor.page.on("requestfinished", lambda request: heard(request.response()) if request.response().ok else None)
+    editor.open(address)
+    expect(editor.page.locator("[data-step]").first).to_be_visible()
+    assert loaded and sum(loaded.values()) <= BUDGET, loaded
+
+
+def test_what_a_browser_takes_packed_is_sent_packed(bundle: Path, served: EditorServer) -> None:
+    import urllib.request
+
+    name = next((bundle / "assets").glob("index-*.js")).name
+    plain = {"Authorization": f"Bearer {served.token}"}
+    sizes = []
+    for headers in (plain, plain | {"Accept-Encoding": "gzip"}):
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{served.address}/assets/{name}", headers=headers)
+        ) as answer:
+            data = answer.read()
+            packed = answer.headers.get("Content-Encoding") == "gzip"
+            assert "immutable" in answer.headers["Cache-Control"]
+            assert (gzip.decompress(data) if packed else data) == (bundle / "assets" / name).read_bytes()
+            sizes.append(len(data))
+    assert sizes[1] < sizes[0] / 2
+
+
+def test_a_shortcut_that_was_changed_is_the_one_that_works(editor: EditorPage) -> None:
+    page = editor.page
+    page.keyboard.press("Control+,")
+    page.get_by_role("searchbox", name="Search settings").fill("queue")
+    page.get_by_role("button", name=re.compile("^Change the shortcut of Queue")).click()
+    page.keyboard.press("Alt+q")
+    page.keyboard.press("Escape")
+    queue = page.get_by_role("complementary", name="Queue")
+    page.locator(".ll-canvas").focus()
+    page.keyboard.press("Alt+6")
+    expect(queue).to_be_visible()
+    page.keyboard.press("Alt+q")
+    expect(queue).not_to_be_visible()
+
+
+def test_theme_and_text_size_are_kept(editor: EditorPage) -> None:
+    page = editor.page
+    page.keyboard.press("Control+,")
+    before = page.locator("h2", has_text="Settings").evaluate("(one) => parseFloat(getComputedStyle(one).fontSize)")
+    page.get_by_role("combobox", name="Theme").select_option("dark")
+    page.get_by_role("combobox", name="Text size").select_option("larger")
+    page.reload()
+    expect(editor.node("paint")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.keyboard.press("Control+,")
+    after = page.locator("h2", has_text="Settings").evaluate("(one) => parseFloat(getComputedStyle(one).fontSize)")
+    assert after > before * 1.3
+
+
+def test_the_outline_names_the_whole_workflow_and_leads_to_a_field(editor: EditorPage) -> None:
+    page = editor.page
+    page.get_by_role("button", name="Outline").click()
+    items = page.get_by_role("treeitem")
+    expect(items).to_have_count(7)
+    items.filter(has_text="Paint").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("treeitem", name="model, from Load checkpoint").first).to_be_visible()
+    seed = page.get_by_role("treeitem", name="seed: 1", exact=True)
+    seed.focus()
+    page.keyboard.press("Enter")
+    expect(editor.input("paint", "seed")).to_be_focused()
+
+
+def test_a_finger_joins_by_tapping_both_ends(served: EditorServer, new_page: Callable[..., EditorPage]) -> None:
+    served.forget_drafts()
+    editor = new_page(has_touch=True, viewport={"width": 1400, "height": 900}).open(served.ticket())
+    wire = editor.kept()["steps"]["save"]["inputs"]["image"]
+    editor.socket("decode", "image", "output").tap()
+    editor.socket("save", "mask", "input").tap()  # does not fit: the wire goes on
+    editor.socket("save", "image", "input").tap()
+    assert editor.kept()["steps"]["save"]["inputs"]["image"] == wire

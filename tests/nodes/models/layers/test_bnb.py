@@ -1,0 +1,69 @@
+"""Linears that bitsandbytes computes, against its own quantisation and exact products, on whatever backend it has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nodes.models.layers.bnb import BitsAndBytesLinear, linear
+from nodes.models.weights.packing import PACKINGS, unpack
+
+bnb: Any = pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: pip install latentloom[bnb]")
+
+
+def filled(weight: Tensor, bias: Tensor, packing: str) -> BitsAndBytesLinear:
+    rows, columns = weight.shape
+    one, pack = linear(columns, rows, packing, bias=True), PACKINGS[packing].pack
+    assert isinstance(one, BitsAndBytesLinear) and pack is not None
+    one.weight.copy_(pack(weight).view(torch.int8))
+    one.bias = nn.Parameter(bias, requires_grad=False)
+    one.settle()
+    return one
+
+
+def drawn() -> tuple[Tensor, Tensor, Tensor]:
+    g = torch.Generator().manual_seed(0)
+    return torch.randn(96, 128, generator=g) * 0.05, torch.randn(96, generator=g), torch.randn(2, 7, 128, generator=g)
+
+
+def test_nf4_has_the_codes_and_scales_that_bitsandbytes_makes() -> None:
+    weight, bias, _ = drawn()
+    one = filled(weight, bias, "bnb-nf4")
+    codes, state = bnb.functional.quantize_4bit(weight, blocksize=64, quant_type="nf4")
+    assert torch.equal(one.weight.view(torch.uint8).flatten(), codes.flatten())
+    assert torch.equal(one.scales, state.absmax)
+    pack, numbers = PACKINGS["bnb-nf4"].pack, torch.empty_like(weight)
+    assert pack is not None
+    unpack(pack(weight), "bnb-nf4", numbers)
+    assert torch.equal(numbers, bnb.functional.dequantize_4bit(codes, state))
+
+
+def test_int8_has_the_codes_and_scales_that_bitsandbytes_makes() -> None:
+    weight, bias, _ = drawn()
+    weight = weight.half().float()  # it quantises float16
+    one = filled(weight, bias, "bnb-int8")
+    codes, scales, _ = bnb.functional.int8_vectorwise_quant(weight.half())
+    assert torch.allclose(one.scales, scales.float(), rtol=1e-6)
+    assert (one.weight.int() - codes.int()).abs().max() <= 1 and (one.weight == codes).float().mean() > 0.999
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize(("packing", "off"), [("bnb-int8", 0.02), ("bnb-nf4", 0.12)])
+def test_the_product_is_the_exact_one_but_for_rounding(packing: str, off: float, dtype: torch.dtype) -> None:
+    weight, bias, x = drawn()
+    one = filled(weight, bias.to(dtype), packing)
+    exact = x @ weight.t() + bias
+    came = one(x.to(dtype))
+    assert came.dtype == dtype and came.shape == exact.shape
+    assert 0 < (came.float() - exact).norm() / exact.norm() < off
+
+
+def test_numbers_far_out_are_multiplied_in_full() -> None:
+    weight, bias, x = drawn()
+    x[..., 3] = 60.0
+    exact = x @ weight.t() + bias
+    came = filled(weight, bias.half(), "bnb-int8")(x.half()).float()
+    assert (came - exact).norm() / exact.norm() < 0.02

@@ -1,0 +1,2 @@
+// A pack's widget for an editor that is not there yet.
+export default { api: 2, render() {} };

@@ -1,0 +1,38 @@
+/**
+ * What a person can ask for. The palette, menus, shortcuts, help and settings are all made from one table of these.
+ */
+import type { Key } from "../../ui/text";
+import type { Editor } from "../editor";
+import type { OpenDocument } from "../open_document";
+
+export type Group = "file" | "edit" | "node" | "view" | "run" | "app";
+
+/** What a command is asked about. */
+export interface At {
+  editor: Editor;
+  open: OpenDocument;
+}
+
+export interface Command {
+  id: string;
+  group: Group;
+  label: Key;
+  /** The usual shortcuts; settings may give others. */
+  keys: readonly string[];
+  /** The browser's own copy, cut and paste events do it: the key is shown, not listened to. */
+  native?: boolean;
+  /** It changes the document: not offered while somebody else has it. */
+  edits?: boolean;
+  /** Whether it can be done now; always, if not given. */
+  when?: (at: At) => boolean;
+  run: (at: At) => void;
+}
+
+export const selected = ({ open }: At): string[] => [...open.view.getState().selection];
+export const anySelected = (at: At): boolean => at.open.view.getState().selection.size > 0;
+
+/** Whether a command can be done now. */
+export function can(command: Command, at: At): boolean {
+  if (command.edits && at.open.view.getState().readOnly) return false;
+  return command.when?.(at) ?? true;
+}

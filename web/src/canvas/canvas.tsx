@@ -1,0 +1,284 @@
+/**
+ * The canvas: one painted layer, and above it the nodes near what is seen, as elements. React Flow mounts and places
+ * those and moves the viewport; it never sees the others, nor a wire.
+ */
+
+import { type Node, type NodeProps, ReactFlow, ReactFlowProvider, useStoreApi } from "@xyflow/react";
+import { t } from "../ui/text";
+import "@xyflow/react/dist/base.css";
+import { memo, type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useStore } from "zustand";
+import { createStore, type StoreApi } from "zustand/vanilla";
+import type { RunStore, ServerStore, ViewStore } from "../app/stores";
+import type { DocumentStore } from "../core/history";
+import type { Note, Problem } from "../core/types";
+import { type WidgetServices, WidgetServicesContext } from "../widgets";
+import { FAR, MAX_ZOOM, MIN_ZOOM } from "./camera";
+import "./canvas.css";
+import { StageContext, useStage } from "./context";
+import { doubleClicked } from "./gestures/double_click";
+import { GestureDriver } from "./gestures/driver";
+import { keyClicked, pressedKey } from "./keyboard";
+import { MinimapView } from "./minimap_view";
+import { NoteNode } from "./node/note_node";
+import { StepNode } from "./node/step_node";
+import { GroupTitle, Overlay } from "./overlay";
+import type { SceneNode } from "./scene_types";
+import { type NodeServices, NodeServicesContext } from "./services";
+import { Stage } from "./stage";
+import { nodeLabel } from "./words";
+
+export interface CanvasProps {
+  document: DocumentStore;
+  view: ViewStore;
+  run: RunStore;
+  server: ServerStore;
+  /** What is wrong with the document now; none if not given. */
+  problems?: StoreApi<{ problems: readonly Problem[] }>;
+  widgets: WidgetServices;
+  nodes: NodeServices;
+  /** For tests and the bench, which count what is drawn. */
+  onStage?(stage: Stage): void;
+}
+
+const NO_PROBLEMS = createStore<{ problems: readonly Problem[] }>(() => ({ problems: [] }));
+
+export const Canvas = memo(function Canvas({
+  document,
+  view,
+  run,
+  server,
+  problems,
+  widgets,
+  nodes,
+  onStage,
+}: CanvasProps) {
+  const stage = useMemo(
+    () => new Stage({ document, view, run, server, problems: problems ?? NO_PROBLEMS }),
+    [document, view, run, server, problems],
+  );
+  useEffect(() => {
+    stage.thumbnailUrl = nodes.thumbnailUrl;
+    stage.requestPaint();
+  }, [stage, nodes]);
+  useEffect(() => {
+    onStage?.(stage);
+    return stage.start();
+  }, [stage, onStage]);
+  return (
+    <StageContext value={stage}>
+      <WidgetServicesContext value={widgets}>
+        <NodeServicesContext value={nodes}>
+          <ReactFlowProvider key={stage.id}>
+            <Surface />
+          </ReactFlowProvider>
+        </NodeServicesContext>
+      </WidgetServicesContext>
+    </StageContext>
+  );
+});
+
+function Surface() {
+  const stage = useStage();
+  const container = useRef<HTMLDivElement>(null);
+  const [ready, setReady] = useState(false);
+
+  useLayoutEffect(() => {
+    const element = container.current;
+    if (!element) return;
+    stage.container = element;
+    const measure = () => stage.resized({ width: element.clientWidth, height: element.clientHeight });
+    measure();
+    setReady(true);
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    const detach = new GestureDriver(stage, element).attach();
+    return () => {
+      detach();
+      observer.disconnect();
+      stage.container = null;
+    };
+  }, [stage]);
+
+  return (
+    <div
+      ref={container}
+      className="ll-canvas"
+      role="application"
+      aria-label={t("canvas.label")}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: it takes the arrow keys.
+      tabIndex={0}
+      onKeyDown={(event) => pressedKey(stage, event)}
+      onClick={(event) => keyClicked(stage, event)}
+      onDoubleClick={(event) => doubleClicked(stage, event)}
+    >
+      <Painted />
+      {ready && <Flow />}
+      <Overlay />
+      <GroupTitle />
+      <MinimapView />
+      <LiveRegion />
+      <Edge container={container} />
+    </div>
+  );
+}
+
+/** The last stop: Tab leaves the canvas over it, and coming back from outside enters the canvas at its front. */
+function Edge({ container }: { container: RefObject<HTMLDivElement | null> }) {
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: it only passes the focus on.
+    <span
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: it only passes the focus on.
+      tabIndex={0}
+      data-edge=""
+      className="ll-hidden"
+      onFocus={(event) => {
+        const from = event.relatedTarget as Element | null;
+        if (!container.current?.contains(from)) container.current?.focus({ preventScroll: true });
+      }}
+    />
+  );
+}
+
+function Painted() {
+  const stage = useStage();
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useLayoutEffect(() => (canvas.current ? stage.painter.attach(canvas.current) : undefined), [stage]);
+  // biome-ignore lint/a11y/noAriaHiddenOnFocusable: a canvas without tabindex takes no focus; the outline says what it shows.
+  return <canvas ref={canvas} className="ll-painted" aria-hidden="true" />;
+}
+
+type FlowNode = Node<Record<string, never>, "step" | "note">;
+
+const NODE_TYPES = {
+  step: memo(({ id }: NodeProps<FlowNode>) => <StepNode id={id} />),
+  note: memo(({ id }: NodeProps<FlowNode>) => <NoteNode id={id} />),
+};
+const NO_HANDLES: [] = [];
+
+function Flow() {
+  const stage = useStage();
+  const store = useStoreApi();
+  const nodes = useFlowNodes();
+  const far = useStore(stage.stores.view, (view) => view.viewport.zoom < FAR);
+
+  useLayoutEffect(() => {
+    stage.counts.canvasCommits += 1;
+  });
+  useEffect(() => {
+    stage.applyCamera = (camera) => void store.getState().panZoom?.setViewport(camera);
+    const follow = ([x, y, zoom]: [number, number, number]) => stage.cameraMoved({ x, y, zoom });
+    const end = store.subscribe((now, before) => now.transform !== before.transform && follow(now.transform));
+    stage.flowReady();
+    return () => {
+      end();
+      stage.applyCamera = () => {};
+    };
+  }, [stage, store]);
+
+  return (
+    <ReactFlow
+      nodes={nodes}
+      nodeTypes={NODE_TYPES}
+      defaultViewport={stage.camera}
+      minZoom={MIN_ZOOM}
+      maxZoom={MAX_ZOOM}
+      className={far ? "ll-far" : undefined}
+      nodesDraggable={false}
+      nodesConnectable={false}
+      nodesFocusable={false}
+      elementsSelectable={false}
+      panOnDrag={false}
+      panOnScroll={false}
+      zoomOnScroll={false}
+      zoomOnPinch={false}
+      zoomOnDoubleClick={false}
+      preventScrolling={false}
+      selectionKeyCode={null}
+      deleteKeyCode={null}
+      panActivationKeyCode={null}
+      multiSelectionKeyCode={null}
+      zoomActivationKeyCode={null}
+      disableKeyboardA11y
+      attributionPosition="bottom-left"
+    />
+  );
+}
+
+/** What React Flow is given: the mounted steps, and notes unless seen from afar. Unchanged nodes stay the same objects. */
+function useFlowNodes(): FlowNode[] {
+  const stage = useStage();
+  const { ids } = useStore(stage.window.mounted);
+  const scene = useStore(stage.changes, (one) => one.scene);
+  const selection = useStore(stage.stores.view, (view) => view.selection);
+  const focused = useStore(stage.ui, (ui) => ui.focused);
+  const kept = useRef(new Map<string, { key: unknown[]; node: FlowNode }>());
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `scene` counts the changes of stage.scene.
+  return useMemo(() => {
+    const before = kept.current;
+    const now = new Map<string, { key: unknown[]; node: FlowNode }>();
+    const keep = (id: string, key: unknown[], make: () => FlowNode) => {
+      const known = before.get(id);
+      const same = known?.key.every((one, at) => one === key[at]);
+      now.set(id, known && same ? known : { key, node: make() });
+    };
+    for (const id of ids) {
+      const node = stage.scene.nodes.get(id);
+      const note = stage.scene.board.notes[id];
+      const at = { selected: selection.has(id), focused: focused === id };
+      if (node) keep(id, [node, at.selected, at.focused], () => stepNode(node, at));
+      else if (note) keep(id, [note, at.selected], () => noteNode(note, at.selected));
+    }
+    kept.current = now;
+    return [...now.values()].map((one) => one.node);
+  }, [stage, ids, scene, selection, focused]);
+}
+
+function noteNode({ id, rect }: Note, selected: boolean): FlowNode {
+  const { x, y, width, height } = rect;
+  const zIndex = selected ? 1 : -1;
+  return {
+    id,
+    type: "note",
+    position: { x, y },
+    width,
+    height,
+    zIndex,
+    handles: NO_HANDLES,
+    data: {},
+    ariaRole: "note",
+  };
+}
+
+function stepNode(node: SceneNode, at: { selected: boolean; focused: boolean }): FlowNode {
+  const { id } = node;
+  const { x, y, width, height } = node.rect;
+  return {
+    id,
+    type: "step",
+    position: { x, y },
+    width,
+    height,
+    zIndex: at.selected ? 2 : 0,
+    handles: NO_HANDLES,
+    data: {},
+    ariaRole: "group",
+    ariaLabel: nodeLabel(node),
+    domAttributes: {
+      // React Flow hands these to the element as they are.
+      ...({ "data-step": id } as object),
+      tabIndex: -1,
+      "aria-current": at.focused ? "true" : undefined,
+    },
+  };
+}
+
+function LiveRegion() {
+  const says = useStore(useStage().ui, (ui) => ui.says);
+  return (
+    <div className="ll-hidden" aria-live="polite">
+      {says}
+    </div>
+  );
+}

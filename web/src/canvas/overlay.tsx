@@ -1,0 +1,122 @@
+/** Above the nodes while something goes on: the wire that is drawn, the box, the guides. Redrawn only then. */
+
+import { useEffect, useRef } from "react";
+import { useStore } from "zustand";
+import { setGroupTitle } from "../core/commands";
+import { GROUP_HEADER } from "../core/geometry";
+import { linkCurve } from "../core/links";
+import { t } from "../ui/text";
+import { toScreen } from "./camera";
+import { useStage, useUi } from "./context";
+import { reason } from "./fitting";
+import type { Pending } from "./stage";
+
+export function Overlay() {
+  const stage = useStage();
+  const pending = useUi((ui) => ui.pending);
+  const box = useUi((ui) => ui.box);
+  const guides = useUi((ui) => ui.guides);
+  const active = pending !== null || box !== null || guides.length > 0;
+  const camera = useStore(stage.stores.view, (view) => (active ? view.viewport : null));
+  if (!active || !camera) return null;
+  const { x, y, zoom } = camera;
+  return (
+    <>
+      <svg className="ll-overlay" aria-hidden="true">
+        <g transform={`translate(${x} ${y}) scale(${zoom})`}>
+          {box && <rect className="ll-box" {...box} />}
+          {guides.map((guide) =>
+            guide.axis === "x" ? (
+              <line
+                key={`x${guide.at}`}
+                className="ll-guide"
+                x1={guide.at}
+                x2={guide.at}
+                y1={guide.from}
+                y2={guide.to}
+              />
+            ) : (
+              <line
+                key={`y${guide.at}`}
+                className="ll-guide"
+                y1={guide.at}
+                y2={guide.at}
+                x1={guide.from}
+                x2={guide.to}
+              />
+            ),
+          )}
+          {pending && (
+            <path
+              className="ll-wire"
+              d={wire(stage.scene.socketPoint(pending.from), pending)}
+              style={{ "--c": pending.from.color } as React.CSSProperties}
+            />
+          )}
+        </g>
+      </svg>
+      {pending?.why && <Why pending={pending} />}
+    </>
+  );
+}
+
+function Why({ pending }: { pending: Pending }) {
+  const stage = useStage();
+  const camera = useStore(stage.stores.view, (view) => view.viewport);
+  const [left, top] = toScreen(camera, pending.at);
+  return (
+    <div className="ll-why" style={{ left: left + 14, top: top + 14 }} role="status">
+      {pending.why && reason(stage, pending.why)}
+    </div>
+  );
+}
+
+function wire(from: readonly [number, number], pending: Pending): string {
+  const [a, b] = pending.from.side === "output" ? [from, pending.at] : [pending.at, from];
+  const [x, y, ...rest] = [...linkCurve(a, b)].map((one) => one.toFixed(1));
+  return `M${x} ${y}C${rest.join(" ")}`;
+}
+
+/** A frame's title, edited where it is painted. */
+export function GroupTitle() {
+  const stage = useStage();
+  const editing = useUi((ui) => ui.editing);
+  const group = useStore(stage.changes, () => (editing === null ? undefined : stage.scene.board.groups[editing]));
+  const camera = useStore(stage.stores.view, (view) => (group ? view.viewport : null));
+  const input = useRef<HTMLInputElement>(null);
+  const id = group?.id;
+  useEffect(() => {
+    if (id !== undefined) input.current?.select();
+  }, [id]);
+  if (!group || !camera) return null;
+  const rect = stage.scene.groupRect(group);
+  const [left, top] = toScreen(camera, [rect.x + 10, rect.y]);
+  const done = (keep: boolean) => {
+    const title = input.current?.value.trim() ?? "";
+    if (keep && title !== group.title) stage.run(setGroupTitle(stage.path, group.id, title));
+    stage.ui.setState({ editing: null });
+    stage.container?.focus({ preventScroll: true });
+  };
+  return (
+    <input
+      ref={input}
+      data-over=""
+      className="ll-title-input ll-group-title"
+      aria-label={t("group.title")}
+      style={{
+        left,
+        top,
+        height: GROUP_HEADER * camera.zoom,
+        fontSize: Math.max(12, 14 * camera.zoom),
+        width: (rect.width - 20) * camera.zoom,
+      }}
+      defaultValue={group.title}
+      onBlur={() => done(true)}
+      onKeyDown={(event) => {
+        event.stopPropagation();
+        if (event.key === "Enter") done(true);
+        else if (event.key === "Escape") done(false);
+      }}
+    />
+  );
+}

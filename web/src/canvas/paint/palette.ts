@@ -1,0 +1,118 @@
+/** The colours that are painted with, read from the page's CSS variables, so that themes need no code. */
+
+export interface Paints {
+  canvas: string;
+  grid: string;
+  node: string;
+  nodeHead: string;
+  nodeLine: string;
+  text: string;
+  textQuiet: string;
+  accent: string;
+  running: string;
+  done: string;
+  reused: string;
+  failed: string;
+  group: string;
+  note: string;
+  unknown: string;
+  /** How much of a wire's own colour is drawn, in per cent; the rest is the text's, for contrast. */
+  ink: string;
+  font: string;
+}
+
+const NAMES: Record<keyof Paints, string> = {
+  canvas: "--canvas-bg",
+  grid: "--canvas-grid",
+  node: "--node-bg",
+  nodeHead: "--node-head",
+  nodeLine: "--node-line",
+  text: "--text",
+  textQuiet: "--text-quiet",
+  accent: "--accent",
+  running: "--run-running",
+  done: "--run-done",
+  reused: "--run-reused",
+  failed: "--run-failed",
+  group: "--canvas-group",
+  note: "--canvas-note",
+  unknown: "--node-unknown",
+  ink: "--wire-ink",
+  font: "--font",
+};
+
+export function readPaints(element: Element): Paints {
+  const style = getComputedStyle(element);
+  const read = (name: string) => style.getPropertyValue(name).trim();
+  return Object.fromEntries(Object.entries(NAMES).map(([key, name]) => [key, read(name)])) as unknown as Paints;
+}
+
+/** Calls back when the theme changes: by the page's attributes, or by the system. Returns what ends it. */
+export function onThemeChange(heard: () => void): () => void {
+  const observer = new MutationObserver(heard);
+  for (const element of [document.documentElement, document.body]) {
+    observer.observe(element, { attributes: true, attributeFilter: ["class", "style", "data-theme", "data-contrast"] });
+  }
+  const queries = ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"].map((query) => matchMedia(query));
+  for (const query of queries) query.addEventListener("change", heard);
+  return () => {
+    observer.disconnect();
+    for (const query of queries) query.removeEventListener("change", heard);
+  };
+}
+
+/** A colour that any text may be: "#64b5f6", or the one usual. Unknown input never reaches CSS. */
+export function safeColor(color: string, usual: string): string {
+  return /^#[0-9a-f]{3,8}$/i.test(color) || /^[a-z]{3,20}$/i.test(color) ? color : usual;
+}
+
+const faded = new Map<number, Map<string, string>>();
+
+/** A #rrggbb colour with an opacity from 0 to 1; other forms as they are. */
+export function withAlpha(color: string, alpha: number): string {
+  let made = faded.get(alpha);
+  if (!made) {
+    made = new Map();
+    faded.set(alpha, made);
+  }
+  let known = made.get(color);
+  if (known === undefined) {
+    const byte = Math.round(alpha * 255)
+      .toString(16)
+      .padStart(2, "0");
+    known = /^#[0-9a-f]{6}$/i.test(color) ? `${color}${byte}` : color;
+    made.set(color, known);
+  }
+  return known;
+}
+
+const mixes = new Map<string, string>();
+
+/** So much of one #rrggbb colour over another; the first as it is if either has another form. */
+export function mixed(over: string, under: string, part: number): string {
+  const key = over + under + part;
+  let made = mixes.get(key);
+  if (made === undefined) {
+    const channels = (color: string) =>
+      /^#[0-9a-f]{6}$/i.test(color) ? [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16)) : null;
+    const [a, b] = [channels(over), channels(under)];
+    made =
+      a && b
+        ? `#${a
+            .map((one, at) =>
+              Math.round(one * part + b[at]! * (1 - part))
+                .toString(16)
+                .padStart(2, "0"),
+            )
+            .join("")}`
+        : over;
+    mixes.set(key, made);
+  }
+  return made;
+}
+
+/** A wire's or socket's colour as this theme draws it: pale ones are darkened on a light ground. */
+export function inked(color: string, paints: Paints): string {
+  const part = Number.parseFloat(paints.ink) / 100;
+  return part < 1 ? mixed(color, paints.text, part) : color;
+}

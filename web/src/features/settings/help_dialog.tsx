@@ -1,0 +1,38 @@
+import type { ReactNode } from "react";
+import type { Group } from "../../app/commands/command";
+import { COMMANDS, keysOf } from "../../app/commands/table";
+import { useEditor, useSettings } from "../../app/context";
+import { spoken } from "../../app/keys";
+import { Dialog } from "../../ui/dialog";
+import { t } from "../../ui/text";
+import "./settings.css";
+
+const GROUPS: readonly Group[] = ["run", "node", "edit", "view", "file", "app"];
+
+/** All shortcuts there are now. */
+export default function HelpDialog(): ReactNode {
+  const { shell } = useEditor();
+  const settings = useSettings((all) => all);
+  return (
+    <Dialog title={t("help.title")} close={() => shell.setState({ dialog: null })} size="wide">
+      <div className="keys-list">
+        {GROUPS.map((group) => (
+          <section key={group}>
+            <h3>{t(`group.${group}`)}</h3>
+            {COMMANDS.filter((one) => one.group === group && keysOf(one, settings).length > 0).map((one) => (
+              <div key={one.id} className="setting">
+                <span>{t(one.label)}</span>
+                <kbd>
+                  {keysOf(one, settings)
+                    .map((key) => spoken(key))
+                    .join(", ")}
+                </kbd>
+              </div>
+            ))}
+          </section>
+        ))}
+      </div>
+      <p className="quiet">{t("help.note")}</p>
+    </Dialog>
+  );
+}

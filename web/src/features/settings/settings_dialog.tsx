@@ -1,0 +1,126 @@
+/** What can be chosen for this browser; shortcuts; packs and what they bring. */
+import { Search } from "lucide-react";
+import { type ReactNode, useId, useState } from "react";
+import { useEditor, useServer, useSettings } from "../../app/context";
+import type { Settings } from "../../app/settings";
+import { folded } from "../../core/search";
+import { Dialog } from "../../ui/dialog";
+import { type Key, t } from "../../ui/text";
+import { KeySettings } from "./key_settings";
+import "./settings.css";
+
+type Choice = "theme" | "contrast" | "text" | "motion";
+type Toggle = "snap" | "minimap" | "packWidgets";
+
+const LOOK: readonly (readonly [Choice, Key, readonly string[]])[] = [
+  ["theme", "settings.theme", ["system", "light", "dark"]],
+  ["contrast", "settings.contrast", ["system", "normal", "more"]],
+  ["text", "settings.text", ["small", "normal", "large", "larger"]],
+  ["motion", "settings.motion", ["system", "full", "reduced"]],
+];
+const CANVAS: readonly (readonly [Toggle, Key])[] = [
+  ["snap", "settings.snap"],
+  ["minimap", "settings.minimap"],
+];
+
+export default function SettingsDialog(): ReactNode {
+  const { shell } = useEditor();
+  const [query, setQuery] = useState("");
+  const words = folded(query.trim());
+  const has = (key: Key) => folded(t(key)).includes(words);
+  const look = LOOK.filter(([, key]) => has(key));
+  const canvas = CANVAS.filter(([, key]) => has(key));
+  return (
+    <Dialog title={t("settings.title")} close={() => shell.setState({ dialog: null })} size="wide">
+      <div className="settings">
+        <label className="search">
+          <Search size={14} />
+          <input
+            className="field"
+            type="search"
+            aria-label={t("settings.search")}
+            placeholder={t("settings.search")}
+            value={query}
+            onChange={(event) => setQuery(event.target.value)}
+          />
+        </label>
+        {look.length ? (
+          <section>
+            <h3>{t("settings.look")}</h3>
+            {look.map(([name, key, options]) => (
+              <Select key={name} name={name} label={t(key)} options={options} />
+            ))}
+          </section>
+        ) : null}
+        {canvas.length ? (
+          <section>
+            <h3>{t("settings.canvas")}</h3>
+            {canvas.map(([name, key]) => (
+              <Check key={name} name={name} label={t(key)} />
+            ))}
+          </section>
+        ) : null}
+        {has("settings.packs") || has("settings.widgets") ? <Packs /> : null}
+        <KeySettings words={words} />
+      </div>
+    </Dialog>
+  );
+}
+
+function Select({ name, label, options }: { name: Choice; label: string; options: readonly string[] }): ReactNode {
+  const id = useId();
+  const { settings } = useEditor();
+  const value = useSettings((all) => all[name]);
+  return (
+    <div className="setting">
+      <label htmlFor={id}>{label}</label>
+      <select
+        id={id}
+        className="field"
+        value={value}
+        onChange={(event) => settings.setState({ [name]: event.target.value } as Partial<Settings>)}
+      >
+        {options.map((one) => (
+          <option key={one} value={one}>
+            {t(`option.${one}` as Key)}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}
+
+function Check({ name, label }: { name: Toggle; label: string }): ReactNode {
+  const id = useId();
+  const { settings } = useEditor();
+  const value = useSettings((all) => all[name]);
+  return (
+    <div className="setting">
+      <label htmlFor={id}>{label}</label>
+      <input
+        id={id}
+        type="checkbox"
+        checked={value}
+        onChange={(event) => settings.setState({ [name]: event.target.checked })}
+      />
+    </div>
+  );
+}
+
+function Packs(): ReactNode {
+  const packs = useServer((server) => server.packs);
+  return (
+    <section>
+      <h3>{t("settings.packs")}</h3>
+      <Check name="packWidgets" label={t("settings.widgets")} />
+      <ul className="packs">
+        {packs.map((one) => (
+          <li key={String(one.name)} className="row">
+            <span className="spring">{String(one.title || one.name)}</span>
+            <span className="quiet small cut">{String(one.place)}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

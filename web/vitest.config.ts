@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    environment: "node",
+    include: ["src/**/*.test.{ts,tsx}", "bench/**/*.test.ts"],
+    pool: "threads",
+    maxWorkers: 2,
+  },
+});
