@@ -15,6 +15,7 @@ import asyncio
 import json
 import os
 import platform
+import re
 import signal
 import statistics
 import subprocess
@@ -245,6 +246,14 @@ async def hearing(one: Ours | Comfy, session: aiohttp.ClientSession) -> dict[str
     return {"heard": [at - sent[turn] for each in heard for turn, at in enumerate(each)], "event": from_event}
 
 
+async def commits(ours: Ours, session: aiohttp.ClientSession) -> float:
+    """Mean seconds of a commit so far."""
+    async with session.get(ours.url + "/metrics") as answer:
+        text = await answer.text()
+    taken, count = (float(re.findall(rf"db_commit_seconds_{part} (\S+)", text)[0]) for part in ("sum", "count"))
+    return taken / count
+
+
 async def spare_at_rest(ours: Ours) -> None:
     """Wait until the worker and the spare are there and have stopped importing."""
     assert ours.process is not None
@@ -328,6 +337,8 @@ async def measure(one: Ours | Comfy) -> dict[str, Any]:
             if isinstance(one, Ours):
                 await spare_at_rest(one)
             found |= {"health": pings} | await throughput(one, session)
+            if isinstance(one, Ours):
+                found["commit"] = await commits(one, session)
             found |= await hearing(one, session)
             found["rss after"] = rss(one)
             if isinstance(one, Ours):
@@ -362,6 +373,7 @@ def show(found: dict[str, dict[str, Any]]) -> None:
     line("submissions per second", lambda f: f"{f['submits/s']:.0f}")
     line("runs per second", lambda f: f"{f['runs/s']:.0f}")
     line("processor time of a submission and its run, ms, all processes", lambda f: f"{f['cpu'] * 1e3:.1f}")
+    line("commit, flushed to disk, ms, mean", lambda f: f"{f['commit'] * 1e3:.1f}" if "commit" in f else "none")
     line(f"submission heard by {CLIENTS} clients, ms, p50 / p99", lambda f: ms(f["heard"]))
     line(f"event to {CLIENTS} clients, ms, p50 / p99", lambda f: ms(f["event"]) if f["event"] else "not told")
     line("worker killed to next run started, s, least / median / most",

@@ -68,7 +68,7 @@ FAULTS = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spawned]:
     folder = tmp_path_factory.mktemp("faults") / "data"
-    with spawned(folder, hang_seconds=1.5, cancel_grace=0.3, terminate_grace=0.3) as one:
+    with spawned(folder, hang_seconds=3.0, cancel_grace=0.3, terminate_grace=0.3) as one:
         one.start()
         yield one
 
