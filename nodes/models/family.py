@@ -21,7 +21,7 @@ from nodes.models.encoders import keys as encoder_keys
 from nodes.models.weights import folder
 from nodes.models.weights.header import Header, read_header
 from nodes.models.weights.part import Part
-from nodes.models.weights.quantized import quantisation
+from nodes.models.weights.quantized import check_method, quantisation
 from nodes.models.weights.tensor import shown
 
 
@@ -148,6 +148,7 @@ def detect(path: Path, config: Mapping[str, Any] | None = None, families: Sequen
 
 def _parts(header: Header, families: Sequence[Family]) -> tuple[Family | None, dict[str, Part]]:
     """The family that claims the transformer in this header, and every model in it."""
+    check_method(header)
     claims = [(family, part) for family in families if (part := family.keys.match(header))]
     if len(claims) > 1:
         names = " and ".join(family.name for family, _ in claims)

@@ -1,5 +1,5 @@
 /**
- * The same moves on ComfyUI's own front end, served by comfy_stub.py: `node bench/comfy.mjs ADDRESS [sizes]`. The same
+ * The same moves on ComfyUI's own front end, served by comfy_stub.py: `node bench/comfy.mjs ADDRESS [sizes] [canvas,dom]`. The same
  * graphs in its own nodes, the same driver, the same trace, so that the figures stand side by side with run.mjs'.
  */
 
@@ -12,6 +12,7 @@ import { frames, quantile, traced } from "./trace.mjs";
 
 const address = process.argv[2] ?? "http://127.0.0.1:5288/";
 const sizes = (process.argv[3] ?? "50,250,1000").split(",").map(Number);
+const modes = (process.argv[4] ?? "canvas,dom").split(",");
 const FRAMES = 40;
 
 /** kind, place, size, inputs as [socket, feeding node, its output], widget values, outputs */
@@ -147,11 +148,11 @@ const shown = async ([move]) => {
 
 async function measure(browser, code, size, dom) {
   const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
+  page.setDefaultTimeout(300_000);
   await page.goto(address);
   await page.waitForFunction(
     () => window.app?.graph && Object.keys(window.LiteGraph.registered_node_types).length > 5,
     null,
-    { timeout: 60000 },
   );
   await page.waitForTimeout(3000);
   await page.evaluate(async (on) => {
@@ -196,7 +197,7 @@ async function measure(browser, code, size, dom) {
 const code = await driver();
 const browser = await launch();
 const rows = [];
-for (const dom of [false, true]) {
+for (const dom of modes.map((mode) => mode === "dom")) {
   for (const size of sizes) {
     const row = await measure(browser, code, size, dom);
     rows.push(row);

@@ -67,9 +67,9 @@ class Attention(nn.Module):
 
     def ways(self, x: Tensor, q: nn.Linear, k: nn.Linear, v: nn.Linear) -> tuple[Tensor, Tensor, Tensor]:
         """(B, L, D) → normed q, normed k, v, each (B, heads, L, d)."""
-        into = (w(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for w in (q, k, v))
-        queries, keys, values = into
-        return plain_norm(queries, eps=EPS), plain_norm(keys, eps=EPS), values
+        queries, keys, values = (w(x).unflatten(-1, (self.heads, -1)) for w in (q, k, v))
+        queries, keys = plain_norm(queries, eps=EPS), plain_norm(keys, eps=EPS)  # before the axes change places
+        return queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2)
 
 
 class FeedForward(nn.Module):

@@ -173,9 +173,9 @@ def _planes(packed: Tensor, shifts: tuple[int, ...] | range, mask: int) -> Tenso
 def _joined(planes: Tensor, width: int = 32) -> Tensor:
     """`width` bytes of the first plane, as many of each other, then the next of the first: (P, n), int64 → flat uint8.
 
-    Bytes are copied; complex128 is only a name for 16 of them at once, three times as fast as two int64.
+    Bytes are copied; complex128 is only a name for 16 of them at once, four times as fast as one by one. mps has none.
     """
-    some = torch.complex128 if width == 16 else torch.uint8
+    some = torch.complex128 if width == 16 and planes.device.type != "mps" else torch.uint8
     parts = [plane.view(some).view(-1, width // some.itemsize) for plane in planes]
     return torch.cat(parts, 1).view(-1).view(torch.uint8)
 

@@ -25,6 +25,9 @@ SCALES = {".scale_weight": 1.0, ".weight_scale": 1.0, ".SCB": 127.0}
 ASIDE = (".scale_input", ".input_scale", ".comfy_quant", ".weight_format")
 MARKER = "scaled_fp8"
 
+# quant_method of a config.json: those whose tensors say themselves what they are.
+READ = ("bitsandbytes", "gguf")
+
 # Names that only formats have which are not read.
 FOREIGN = (
     (".quant_state.", "bitsandbytes 4-bit"),
@@ -52,6 +55,15 @@ def quantisation(header: Header) -> str:
     if any(name.endswith(".SCB") for name in header.tensors):
         return "bitsandbytes int8"
     return "scaled fp8" if any(name.endswith(tuple(SCALES)) for name in header.tensors) else ""
+
+
+def check_method(header: Header) -> None:
+    """Raise Refused when a config.json says that the weights were packed by something that is not read."""
+    told = header.config.get("quantization_config")
+    method = told.get("quant_method") if isinstance(told, Mapping) else None
+    if method is not None and method not in READ:
+        what = f"Its config.json says that its weights are packed by {shown(str(method))}, which is not read."
+        raise bad_file(header.path, what, "Use the bf16, fp8, GGUF or bitsandbytes version of this model.")
 
 
 def separate(header: Header) -> tuple[Header, dict[str, Scale]]:

@@ -2,7 +2,7 @@
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { Client, Refusal } from "../api/client";
 import type { FileMessage } from "../api/wire";
-import { readDocument } from "../core/document";
+import { Refused, readDocument } from "../core/document";
 import type { Problem } from "../core/types";
 import { followProblems } from "./live_validation";
 import type { OpenDocument } from "./open_document";
@@ -122,7 +122,7 @@ export async function attempt<T>(editor: Editor, work: () => Promise<T>): Promis
   try {
     return await work();
   } catch (error) {
-    if (error instanceof Refusal) sayProblems(editor, error.problems);
+    if (error instanceof Refusal || error instanceof Refused) sayProblems(editor, error.problems);
     else say(editor, "bad", error instanceof Error ? error.message : String(error));
     return null;
   }

@@ -76,8 +76,7 @@ export class Runner {
   async submit(open: OpenDocument, document: Document, options: RunOptions = {}): Promise<RunMessage | null> {
     const palette = this.palette();
     const seeds = seedsOf(document, palette);
-    const graph = graphOf(document, palette);
-    const targets = options.targets ?? graph.targets;
+    const graph = graphOf(document, palette, options.targets);
     const id = newId();
     const before = open.run.getState();
     // Known before it is sent, so that what is heard before the answer finds its document.
@@ -87,7 +86,7 @@ export class Runner {
       const run = await this.client.submit(
         {
           run: id,
-          graph: { steps: stripped(graph.steps), targets: [...targets] },
+          graph: { steps: stripped(graph.steps), targets: [...graph.targets] },
           document: writeDocument(document),
           front: options.front ?? false,
           meta: { draft: open.id, title: document.title, seeds, ...options.meta },

@@ -15,6 +15,11 @@ export const MOST_MOUNTED = 60;
 /** Around what is seen, in pixels: mounted within the first, kept within the second. */
 const NEAR = 80;
 const KEPT = 360;
+/** Painted boxes begin here. */
+export const EDGE = 20;
+const FEW = 4;
+/** More than so many are not mounted before they are seen: they would push out each other. */
+const CROWDED = 48;
 
 export class MountWindow {
   readonly mounted = createStore<{ ids: readonly string[] }>(() => ({ ids: [] }));
@@ -42,13 +47,28 @@ export class MountWindow {
       if (!scene.has(id)) return true;
       return !wants.has(id) && (surplus > 0 || !kept.has(id));
     });
-    if (missing.length === 0 && going.length === 0) return false;
+    if (this.canWait(missing, going, surplus)) return false;
     const gone = new Set(going.filter((id) => !scene.has(id)).concat(going.slice(0, UNMOUNTS_A_FRAME)));
     const left = ids.filter((id) => !gone.has(id));
     const room = Math.max(0, MOST_MOUNTED - left.length);
     const added = missing.slice(0, Math.min(MOUNTS_A_FRAME, room));
     if (gone.size > 0 || added.length > 0) this.mounted.setState({ ids: [...left, ...added] });
     return missing.length > added.length || going.length > gone.size;
+  }
+
+  /**
+   * A commit costs by itself, however few nodes are in it. While only what is beside the view has changed, it waits until
+   * some more have.
+   */
+  private canWait(missing: readonly string[], going: readonly string[], surplus: number): boolean {
+    const { scene } = this.stage;
+    if (missing.length >= FEW || (surplus > 0 && going.length > 0) || going.length >= 2 * FEW) return false;
+    if (going.some((id) => !scene.has(id)) || (going.length > 0 && this.stage.camera.zoom < FAR)) return false;
+    if (missing.length === 0) return true;
+    const area = this.stage.seen(EDGE);
+    const seen = new Set([...scene.nodesIn(area), ...scene.notesIn(area)].map((one) => one.id));
+    const pinned = new Set(this.pinned());
+    return !missing.some((id) => seen.has(id) || pinned.has(id));
   }
 
   private pinned(): string[] {
@@ -69,7 +89,8 @@ export class MountWindow {
     const x = area.x + area.width / 2;
     const y = area.y + area.height / 2;
     const away = ({ rect }: SceneNode) => Math.hypot(rect.x + rect.width / 2 - x, rect.y + rect.height / 2 - y);
-    const near = stage.scene.nodesIn(area);
+    let near = stage.scene.nodesIn(area);
+    if (near.length > CROWDED) near = stage.scene.nodesIn(stage.seen(EDGE));
     if (near.length > MOST_MOUNTED) near.sort((a, b) => away(a) - away(b));
     const notes = stage.scene.notesIn(area).map((note) => note.id);
     return [...new Set([...pinned, ...notes, ...near.map((node) => node.id)])].slice(0, MOST_MOUNTED);

@@ -4,6 +4,7 @@ import type { StepRun } from "../../app/stores";
 import { HEADER } from "../../core/geometry";
 import { FAR } from "../camera";
 import type { Stage } from "../stage";
+import { EDGE } from "../window";
 import { paintBox } from "./boxes";
 import { paintGrid } from "./grid";
 import { paintGroup } from "./groups";
@@ -52,7 +53,7 @@ export class Painter {
     paintGrid(ctx, camera, size, dpr, paints.canvas, paints.grid);
     ctx.setTransform(dpr * camera.zoom, 0, 0, dpr * camera.zoom, dpr * camera.x, dpr * camera.y);
 
-    const seen = stage.seen(20);
+    const seen = stage.seen(EDGE);
     const { selection } = stage;
     for (const group of scene.groups()) {
       paintGroup(ctx, group, scene.groupRect(group), camera.zoom, paints, selection.has(group.id));
@@ -75,7 +76,7 @@ export class Painter {
     const { steps } = stores.run.getState();
     const quiet = ui.getState().pending !== null;
     counts.boxesDrawn = 0;
-    for (const node of scene.nodesIn(this.stage.seen(20))) {
+    for (const node of scene.nodesIn(this.stage.seen(EDGE))) {
       if (window.committed.has(node.id)) continue;
       counts.boxesDrawn += 1;
       const run = steps[this.stage.runKey(node.id)];
