@@ -17,7 +17,7 @@ from nodes.sockets import Conditioning, Image, Latent, refused
 from nodes.vae import encode
 
 PLACE = "Reference image"
-NAME = "reference."
+REFERENCE = "reference."  # what reference latents are called in every conditioning that has some
 SMALLEST = 64  # pixels of a side that the models were trained with
 LONGEST = 8  # times as long as wide
 
@@ -52,9 +52,9 @@ def reference_image(
         shown += [one[None] for one in latent.samples]
     if not shown:
         raise refused("nothing", PLACE, "there is neither an image nor a latent.", "Wire one of them.")
-    first = sum(name.startswith(NAME) for name in conditioning.tensors)
+    first = sum(name.startswith(REFERENCE) for name in conditioning.tensors)
     count = len(conditioning)
-    named = {f"{NAME}{first + i}": one.expand(count, -1, -1, -1) for i, one in enumerate(shown)}
+    named = {f"{REFERENCE}{first + i}": one.expand(count, -1, -1, -1) for i, one in enumerate(shown)}
     return Conditioning(family.name, {**conditioning.tensors, **named}, conditioning.note)
 
 

@@ -21,6 +21,7 @@ from nodes.models.sampling.noise import noised
 from nodes.models.sampling.solvers import SOLVERS, Velocity
 from nodes.previews import Watcher
 from nodes.recipes import Model, latent_format, same_space
+from nodes.reference import REFERENCE
 from nodes.sigmas import AUTO, Spacing, Steps, Strength, levels
 from nodes.sockets import Conditioning, Latent, Sigmas, refused
 
@@ -73,6 +74,8 @@ def sample(
     channels = guided_channels if guided_channels >= 0 else getattr(model.defaults, "guided_channels", 0)
     strength = guidance if guidance >= 0 else model.defaults.guidance
     _advise(ctx, model, positive, guidance, sigmas is not None and denoise < 1)
+    if scale != 1 and negative is not None:
+        _advise_references(ctx, positive, negative)
     seeds = [seed + number for number in range(len(latent))]
     shape = tuple(latent.samples.shape)
     start = _noise_of(noise, latent) if noise is not None else drawn(shape, seeds)
@@ -162,6 +165,13 @@ def _cfg_scale(ctx: Context, model: Model, asked: float, negative: Conditioning 
         ctx.log("The negative has no effect, because the true CFG is not above 1. Raise it to 2 or more.")
         return 1.0
     return scale
+
+
+def _advise_references(ctx: Context, positive: Conditioning, negative: Conditioning) -> None:
+    """Say when only one side of the guidance sees the reference pictures: it then leads away from, or to, them."""
+    seen = [sum(name.startswith(REFERENCE) for name in one.tensors) for one in (positive, negative)]
+    if seen[0] != seen[1]:
+        ctx.log(f"The text sees {seen[0]} reference pictures, the negative {seen[1]}: show both the same.")
 
 
 def _advise(ctx: Context, model: Model, positive: Conditioning, guidance: float, strength_lost: bool) -> None:

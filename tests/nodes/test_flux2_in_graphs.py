@@ -112,7 +112,9 @@ def test_klein_base_is_guided_by_a_negative_of_its_own(bench: Bench) -> None:
     net = model.load("cpu", "").value
     sides = [velocity(net, ran.one(s).tensors, x.shape, visited(solver, walk), 0.0) for s in ("shown", "away")]
     *_, last = sample(cfg(sides[0], sides[1], 4.0), x, walk, solver)
-    assert torch.allclose(ran.one("paint").samples, last.x, atol=1e-5)
+    assert torch.allclose(ran.one("paint").samples, last.x, atol=1e-5) and "reference pictures" not in ran.logs
+    steps["paint"][1]["negative"] = "@none.conditioning"
+    assert "sees 1 reference pictures, the negative 0: show both the same" in bench.good(steps, "paint").logs
 
 
 def test_references_may_be_looked_at_once(bench: Bench) -> None:
