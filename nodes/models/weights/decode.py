@@ -5,10 +5,14 @@ The numbers are the exact ones: what needs arithmetic (GGUF's blocks) is done in
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from nodes.models.weights.blocks import BLOCKS, dequantise
+from nodes.models.weights.four_bits import FourBits
+from nodes.models.weights.tensor import TensorInfo
 
 DTYPES = {
     "F64": torch.float64,
@@ -41,3 +45,22 @@ def decode(raw: Tensor, dtype: str, row_bytes: int) -> Tensor:
 
     blocks = raw.numpy().reshape(-1, row_bytes)
     return torch.from_numpy(gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType[dtype])).reshape(-1)
+
+
+def scales_of(info: FourBits, read: Callable[[TensorInfo], Tensor]) -> Tensor:
+    """The scale of every block of bitsandbytes' 4 bits: (blocks,), float32. `read` gives a stored tensor in float32."""
+    scales = read(info.scales).flatten()
+    if info.nested is None:
+        return scales
+    inner = info.nested
+    factors = read(inner.scales).flatten().repeat_interleave(inner.blocksize)[: len(scales)]
+    return read(inner.table).flatten()[scales.long()] * factors + inner.offset
+
+
+def from_four_bits(info: FourBits, raw: Tensor, first: int, scales: Tensor, table: Tensor) -> Tensor:
+    """The numbers in some of its bytes, `first` others being before these: (2 · bytes,), float32."""
+    codes = torch.stack((raw >> 4, raw & 15), 1).view(-1)
+    begin, end = 2 * first, 2 * first + len(codes)
+    some = scales[begin // info.blocksize : -(-end // info.blocksize)].repeat_interleave(info.blocksize)
+    skipped = begin % info.blocksize
+    return torch.index_select(table, 0, codes.int()).mul_(some[skipped : skipped + len(codes)])

@@ -20,9 +20,8 @@ from torch import Tensor, nn
 
 from graph_runtime.problem import Problem, Refused
 from nodes.models.layers.packed import PackedLinear
-from nodes.models.weights import four_bits
 from nodes.models.weights.blocks import BLOCKS, dequantise
-from nodes.models.weights.decode import DTYPES, decode
+from nodes.models.weights.decode import DTYPES, decode, from_four_bits, scales_of
 from nodes.models.weights.four_bits import FourBits
 from nodes.models.weights.packing import PACKINGS
 from nodes.models.weights.pieces import Piece, Source
@@ -80,9 +79,10 @@ def read_tensor(info: TensorInfo) -> Tensor:
     """One stored tensor by itself, in float32; integers as they are. Raises Refused for what is neither."""
     if not readable(info, {}) and info.dtype not in INTEGERS:
         raise bad_file(info.path, f"'{shown(info.name)}' is stored as {info.dtype}, which is not read by itself.")
+    if not info.elements:  # whose shape may be any
+        return torch.empty(0)
     out = torch.empty(info.shape)
-    if info.elements:
-        _read_piece(out.view(-1), Piece(info.name), info, None, "")
+    _read_piece(out.view(-1), Piece(info.name), info, None, "")
     return out
 
 
@@ -241,8 +241,8 @@ def _read_piece(out: Tensor, piece: Piece, info: TensorInfo, scale: Scale | None
 
 def _from_four_bits(info: FourBits, before: int) -> Callable[[Tensor, int], Tensor]:
     """How bytes of such a tensor become numbers, given how many come before them."""
-    scales, table = four_bits.scales_of(info, read_tensor), read_tensor(info.table).flatten()
-    return lambda raw, at: four_bits.numbers(info, raw, before + at, scales, table)
+    scales, table = scales_of(info, read_tensor), read_tensor(info.table).flatten()
+    return lambda raw, at: from_four_bits(info, raw, before + at, scales, table)
 
 
 def _decoded(raw: Tensor, info: TensorInfo, row_bytes: int, device: torch.device) -> Tensor:

@@ -1,19 +1,16 @@
 """bitsandbytes' 4-bit tensors (NF4, FP4): a file has them as bytes, with scales, tables and a small JSON beside each.
 
-`joined` makes one tensor of each such group, in the shape that the matrix has; `numbers` gives rows of it. Two numbers
-are in a byte, the first one high; `blocksize` numbers on end share a scale. Scales may themselves be bytes with a table
-and scales of their own (nested). Tables are the file's. Dettmers et al. 2023, arXiv:2305.14314; bitsandbytes
-`functional.py`, QuantState.
+`joined` makes one tensor of each such group, in the shape that the matrix has. Two numbers are in a byte, the first one
+high; `blocksize` numbers on end share a scale. Scales may themselves be bytes with a table and scales of their own
+(nested). Tables are the file's. Knows no torch. Dettmers et al. 2023, arXiv:2305.14314; bitsandbytes `functional.py`,
+QuantState.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from graph_runtime.problem import Refused
 from nodes.models.weights.config import parse_config
@@ -23,8 +20,6 @@ MARK = ".quant_state.bitsandbytes__"
 KINDS = {"nf4": "NF4", "fp4": "FP4"}
 MAX_STATE = 4096
 SIBLINGS = (".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map")
-
-Read = Callable[[TensorInfo], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +104,3 @@ def _state(header: Header, state: TensorInfo) -> Mapping[str, Any]:
             return parse_config(file.read(state.nbytes), state.path)
     except OSError as error:
         raise bad_file(state.path, f"It cannot be read: {error.strerror}.", "Check the file.") from None
-
-
-def scales_of(info: FourBits, read: Read) -> Tensor:
-    """The scale of every block: (blocks,), float32. `read` gives a stored tensor in float32."""
-    scales = read(info.scales).flatten()
-    if info.nested is None:
-        return scales
-    inner = info.nested
-    factors = read(inner.scales).flatten().repeat_interleave(inner.blocksize)[: len(scales)]
-    return read(inner.table).flatten()[scales.long()] * factors + inner.offset
-
-
-def numbers(info: FourBits, raw: Tensor, first: int, scales: Tensor, table: Tensor) -> Tensor:
-    """The numbers in some bytes of codes, `first` of them being before these: (2 · bytes,), float32."""
-    codes = torch.stack((raw >> 4, raw & 15), 1).view(-1)
-    begin, end = 2 * first, 2 * first + len(codes)
-    some = scales[begin // info.blocksize : -(-end // info.blocksize)].repeat_interleave(info.blocksize)
-    skipped = begin % info.blocksize
-    return torch.index_select(table, 0, codes.int()).mul_(some[skipped : skipped + len(codes)])

@@ -123,6 +123,8 @@ class _Reader:
         if dims > MAX_DIMS:
             raise self.bad(f"gives '{shown(name)}' {dims:,} dimensions; at most {MAX_DIMS} are read")
         sizes = [self.number("Q") for _ in range(dims)]
+        if any(size >= 1 << 63 for size in sizes):
+            raise self.bad(f"gives '{shown(name)}' a size of 2⁶³ or more")
         kind, offset = self.number("I"), self.number("Q")
         if kind not in TYPES:
             raise self.bad(f"gives '{shown(name)}' the tensor type {kind}, which is not known")

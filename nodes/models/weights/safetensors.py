@@ -176,6 +176,8 @@ class _Reader:
         bits = DTYPE_BITS.get(dtype)
         if bits is None:
             raise self.bad(f"gives '{shown(name)}' the dtype '{shown(dtype)}', which is not known")
+        if any(size >= 1 << 63 for size in shape):
+            raise self.bad(f"gives '{shown(name)}' a size of 2⁶³ or more")
         if len(shape) > MAX_DIMS:
             raise self.bad(f"gives '{shown(name)}' {len(shape)} dimensions; at most {MAX_DIMS} are read")
         wanted = product(shape) * bits

@@ -65,6 +65,7 @@ HOSTILE = {
     "an unknown tensor type": raw.gguf([], [info(b"a", [1], 77)], bytes(4)),
     "a removed tensor type": raw.gguf([], [info(b"a", [32], 4)], bytes(40)),
     "a row of half a block": raw.gguf([], [info(b"a", [16, 2], 8)], bytes(34)),
+    "a size of 2**63 where there is nothing": raw.gguf([], [info(b"a", [0, 2**63])]),
     "a size that wraps around": raw.gguf([], [info(b"a", [2**32, 2**32])]),
     "a size that wraps to four": raw.gguf([], [info(b"a", [2**62, 4, 1])], bytes(4)),
     "an odd offset": raw.gguf([], [info(b"a", [1], 0, 4)], bytes(8)),

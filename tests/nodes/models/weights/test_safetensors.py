@@ -45,6 +45,7 @@ HOSTILE = {
     "size of a fraction": safetensors(b'{"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}}', bytes(4)),
     "size of a truth": safetensors(b'{"a":{"dtype":"F32","shape":[true],"data_offsets":[0,4]}}', bytes(4)),
     "size that wraps to zero": safetensors({"a": record("F32", [2**32, 2**32], 0, 0)}),
+    "size of 2**63 where there is nothing": safetensors({"a": record("F32", [0, 2**63], 0, 0)}),
     "size that wraps to four bytes": safetensors({"a": record("F32", [2**63, 2, 1], 0, 4)}, bytes(4)),
     "a million digits": safetensors(b'{"a":{"dtype":"F32","shape":[%s],"data_offsets":[0,4]}}' % (b"9" * 10**6)),
     "nine dimensions": safetensors({"a": record("U8", [1] * 9, 0, 1)}, b"\0"),
