@@ -202,6 +202,11 @@ export class ServerFeed {
     if (run.files.length) this.later("outputs", () => this.refreshOutputs());
   }
 
+  /** The answer to a submission. If the run has been heard of already, what was heard is newer. */
+  begun(run: RunMessage): void {
+    if (!this.server.getState().runs.some(({ id }) => id === run.id)) this.know(run);
+  }
+
   know(run: RunMessage): void {
     const { runs } = this.server.getState();
     const there = runs.some(({ id }) => id === run.id);

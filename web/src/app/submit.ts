@@ -94,7 +94,7 @@ export class Runner {
         id,
       );
       open.lastSeeds = seeds;
-      this.feed.know(run);
+      this.feed.begun(run);
       return run;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;

@@ -136,7 +136,7 @@ function partsFor(editor: ReturnType<typeof useEditor>, run: RunMessage, move?: 
   parts.push("line");
   if (isOver(run.status)) {
     parts.push(
-      act("retry", "queue.retry", async () => feed.know(await client.retry(run.id))),
+      act("retry", "queue.retry", async () => feed.begun(await client.retry(run.id))),
       act("remove", "queue.remove", () => client.removeRun(run.id).then(() => feed.refreshRuns()), true),
     );
   } else {
