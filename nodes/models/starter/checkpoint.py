@@ -20,10 +20,21 @@ from nodes.models.flux1.config import Config
 from nodes.models.flux1.transformer import Transformer
 from nodes.models.starter.sampling import Parts, Settings
 from nodes.models.starter.text_stage import Words
+from nodes.models.starter.tokenizers import T5_LENGTH
 from nodes.models.weights.fill import fill
 from nodes.models.weights.header import read_header
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+PROMPTS = (
+    "a large red circle on the left and a small blue square on the right, on a yellow background",
+    "three green triangles in a row",
+    "a purple ring above a black cross",
+    "five orange diamonds on a light blue background",
+    "four small pink rings in the corners on a black background",
+    "a big yellow square to the left of a tiny purple triangle, grey background",
+    "two blue crosses in a column, on a beige background",
+    "a red diamond at the top left, a green circle in the middle and an orange square at the bottom right",
+)
 
 
 def _cut(name: str, stems: tuple[str, ...], tensor: Tensor, width: int) -> dict[str, Tensor]:
@@ -87,6 +98,16 @@ def configs(net: Config, vae: VaeConfig, settings: Settings) -> dict[str, dict]:
     """The JSON files of the folder, except those that transformers writes."""
     n = len(vae.widths)
     return {
+        "starter.json": {
+            "title": "Latent Loom starter, Flux.1 architecture",
+            "width": vae.sample_size,
+            "height": vae.sample_size,
+            "steps": settings.steps,
+            "true_cfg_scale": settings.guidance,
+            "shift": settings.shift,
+            "max_sequence_length": T5_LENGTH,
+            "prompts": list(PROMPTS[:4]),
+        },
         "model_index.json": {
             "_class_name": "FluxPipeline",
             "_diffusers_version": "0.32.0",

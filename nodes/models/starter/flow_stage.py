@@ -80,7 +80,7 @@ def pool(vae: Autoencoder, size: int, seed: int, device: str, threads: int) -> P
 
 @torch.no_grad()
 def redrawn(parts: Parts, size: int, seed: int, device: str) -> tuple[Tensor, Tensor]:
-    """Training pictures (N, 3, 128, 128) uint8 and their latents (N, 16, 16, 16), unscaled, as the transformer has them.
+    """Training pictures (N, 3, 128, 128) uint8 and latents (N, 16, 16, 16), unscaled, as the transformer makes them.
 
     Each latent is noised to a time of up to `REDRAWN_FROM` and led back in four steps, told by its caption: wrong where
     the transformer is wrong, and still of the same picture. The decoder learns from them to draw what is meant.

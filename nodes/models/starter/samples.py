@@ -1,6 +1,8 @@
 """The picture of the README: what the checkpoint draws for eight prompts, each under its prompt:
 
     python -m nodes.models.starter.samples [--model DIR] [--out FILE] [--seed 1]
+
+Each picture has a seed of its own, counted up from the one given.
 """
 
 from __future__ import annotations
@@ -13,20 +15,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from nodes.models.starter.checkpoint import load
+from nodes.models.starter.checkpoint import PROMPTS, load
 from nodes.models.starter.sampling import images
 from nodes.models.starter.score import HERE, recommended
 
-PROMPTS = (
-    "a large red circle on the left and a small blue square on the right, on a yellow background",
-    "three green triangles in a row",
-    "a purple ring above a black cross",
-    "five orange diamonds on a light blue background",
-    "four small pink rings in the corners on a black background",
-    "a big yellow square to the left of a tiny purple triangle, grey background",
-    "two blue crosses in a column, on a beige background",
-    "a red diamond at the top left, a green circle in the middle and an orange square at the bottom right",
-)
 COLUMNS = 4
 ZOOM = 1.5
 GAP, TITLE, LINE = 12, 64, 28  # pixels around a picture, above it for its prompt; letters of a line

@@ -1,9 +1,9 @@
 """Makes the starter checkpoint from nothing:
 
-    OMP_NUM_THREADS=1 python -m nodes.models.starter.train --out DIR --minutes 100 [--threads 2] [--device cuda]
+    OMP_NUM_THREADS=1 python -m nodes.models.starter.train --out DIR --minutes 135 [--threads 2] [--device cuda]
 
-Five stages share the minutes: the autoencoder, its decoder alone, the text encoders, the latents of the training scenes,
-the transformer.
+Five stages share the minutes: the autoencoder, the text encoders, the latents of the training scenes, the transformer,
+and the decoder alone, half on latents as the transformer makes them.
 Each leaves its result in DIR/work and is skipped where that exists, so a run that was stopped goes on where it was.
 DIR/flux1 becomes a Flux.1 pipeline folder; DIR/curve.csv the losses and scores; DIR/work/*.png what it draws.
 """
@@ -28,8 +28,9 @@ from nodes.models.starter.sampling import Parts, Settings, images, sheet
 from nodes.models.starter.text_stage import Words
 from nodes.models.starter.tokenizers import write_clip, write_t5
 
-SHARE = {"vae": 0.15, "decoder": 0.25, "text": 0.04}  # of the minutes; the transformer gets what is left
+SHARE = {"vae": 0.16, "text": 0.04, "decoder": 0.25}  # of the minutes; the transformer gets what is left
 POOL = 16384  # training scenes
+REDRAWN = 3072  # pictures with the latents that the transformer makes of them, for the decoder
 PROBES = 64  # held-out captions drawn and judged now and then during training
 COLUMNS = ("stage", "seconds", "samples", "loss", "read", "cells", "score")
 
@@ -49,28 +50,28 @@ class Curve:
             csv.DictWriter(file, COLUMNS).writerow(row)
 
 
-def autoencoder(work: Path, args: argparse.Namespace, log: Curve) -> Autoencoder:
+def autoencoder(work: Path, minutes: float, args: argparse.Namespace, log: Curve) -> Autoencoder:
     """The trained autoencoder, from `work` where it is there."""
-    path, whole = work / "vae.pt", work / "vae-before-polish.pt"
-    if not whole.exists():
-        vae = vae_stage.train(args.minutes * SHARE["vae"], args.seed, args.device, args.threads, log)
-        _keep(vae_stage.measured(vae, args.seed + 1, args.device), whole)
+    path = work / "vae.pt"
     if not path.exists():
-        vae = _kept(whole, args.device)
-        vae_stage.polish(vae, args.minutes * SHARE["decoder"], args.seed + 3, args.device, args.threads, log)
-        _keep(vae, path)
-    return _kept(path, args.device)
-
-
-def _keep(vae: Autoencoder, path: Path) -> None:
-    torch.save({"config": dataclasses.asdict(vae.config), "weights": vae.state_dict()}, path)
-
-
-def _kept(path: Path, device: str) -> Autoencoder:
-    state = torch.load(path, map_location=device, weights_only=True)
-    vae = Autoencoder(Config(**state["config"])).to(device)
+        vae = vae_stage.train(minutes, args.seed, args.device, args.threads, log)
+        vae = vae_stage.measured(vae, args.seed + 1, args.device)
+        torch.save({"config": dataclasses.asdict(vae.config), "weights": vae.state_dict()}, path)
+    state = torch.load(path, map_location=args.device, weights_only=True)
+    vae = Autoencoder(Config(**state["config"])).to(args.device)
     vae.load_state_dict(state["weights"])
     return vae.eval().requires_grad_(False)
+
+
+def polish(work: Path, parts: Parts, minutes: float, args: argparse.Namespace, log: Curve) -> None:
+    """Trains the decoder of `parts` on; its weights are kept in `work` and come from there where they are."""
+    path, end = work / "decoder.pt", time.time() + 60 * minutes
+    if not path.exists():
+        redrawn = flow_stage.redrawn(parts, REDRAWN, args.seed + 3, args.device)
+        left = (end - time.time()) / 60
+        vae_stage.polish(parts.vae, left, args.seed + 4, args.device, args.threads, log, redrawn)
+        torch.save(parts.vae.decoder.state_dict(), path)
+    parts.vae.decoder.load_state_dict(torch.load(path, map_location=args.device, weights_only=True))
 
 
 def readers(work: Path, minutes: float, args: argparse.Namespace, log: Curve) -> tuple[Words, text_stage.Readers]:
@@ -101,7 +102,7 @@ def scenes(work: Path, vae: Autoencoder, args: argparse.Namespace) -> flow_stage
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the starter checkpoint from nothing.")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=100.0)
+    parser.add_argument("--minutes", type=float, default=135.0)
     parser.add_argument("--flow-minutes", type=float, help="the transformer's share, instead of what is left")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
@@ -110,7 +111,7 @@ def main() -> None:
     begin, work = time.time(), args.out / "work"
     work.mkdir(parents=True, exist_ok=True)
     log = Curve(args.out / "curve.csv")
-    vae = autoencoder(work, args, log)
+    vae = autoencoder(work, args.minutes * SHARE["vae"], args, log)
     words, text = readers(work, args.minutes * SHARE["text"], args, log)
     data = scenes(work, vae, args)
     parts = Parts(words, text.t5, text.clip, flow_stage.fresh(args.seed).to(args.device).requires_grad_(False), vae)
@@ -125,9 +126,11 @@ def main() -> None:
         log(stage="probe", seconds=seconds, score=sum(right) / PROBES)
         Image.fromarray(sheet(pictures)).save(work / f"probe-{int(seconds):05d}.png")
 
-    minutes = args.flow_minutes or args.minutes - (time.time() - begin) / 60
+    minutes = args.flow_minutes or args.minutes * (1 - SHARE["decoder"]) - (time.time() - begin) / 60
     flow_stage.train(parts, data, minutes, args.seed, args.device, args.threads, work / "flow.pt", log, look)
     look(parts, minutes * 60)
+    polish(work, parts, args.minutes * SHARE["decoder"], args, log)
+    look(parts, args.minutes * 60)
     save(parts, args.out / "flux1", Settings())
 
 

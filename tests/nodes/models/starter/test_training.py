@@ -10,10 +10,13 @@ from torch import nn
 
 from nodes.models.flux1.transformer import pack, unpack
 from nodes.models.starter import flow_stage, vae_stage
+from nodes.models.starter.checkpoint import load
 from nodes.models.starter.muon import Average, Both, orthogonal
 from nodes.models.starter.pace import Pace
 from nodes.models.starter.sampling import Settings, sigmas
 from nodes.models.starter.twins import Twins
+
+FOLDER = Path(flow_stage.__file__).parent / "flux1"
 
 
 def test_muon_makes_matrices_nearly_orthogonal() -> None:
@@ -91,6 +94,34 @@ def test_the_autoencoder_learns_in_a_few_steps(tmp_path: Path) -> None:
         best.step()
         errors.append(float(error))
     assert errors[-1] < 0.8 * errors[0]
+
+
+def test_outlines_are_where_colours_change_and_nowhere_else() -> None:
+    x = torch.full((1, 3, 32, 32), -0.9)
+    x[:, 1, 10:20, 12:22] = 0.4
+    near = vae_stage.outlines(x)[0, 0]
+    assert near[9:21, 11].all() and near[9:21, 22].all() and near[9, 11:23].all() and near[20, 11:23].all()
+    assert not near[15, 17] and not near[:6].any() and not near[25:].any()
+
+
+def test_polishing_leaves_the_encoder_as_it_is() -> None:
+    torch.manual_seed(0)
+    vae = vae_stage.Autoencoder(vae_stage.CONFIG).requires_grad_(False)
+    before = {n: p.clone() for n, p in vae.state_dict().items()}
+    redrawn = torch.zeros(4, 3, 128, 128, dtype=torch.uint8), torch.zeros(4, 16, 16, 16)
+    vae_stage.polish(vae, 0.05, 0, "cpu", 1, lambda **row: None, redrawn)
+    changed = {n for n, p in vae.state_dict().items() if not torch.equal(p, before[n])}
+    assert changed
+    assert all(n.startswith("decoder.") for n in changed)
+
+
+def test_a_redrawn_latent_is_still_of_its_picture() -> None:
+    parts = load(FOLDER)
+    pictures, latents = flow_stage.redrawn(parts, 4, 0, "cpu")
+    exact = parts.vae.scaled(parts.vae.encode(pictures / 127.5 - 1)[0])
+    wrong = (parts.vae.scaled(latents) - exact).square().mean((1, 2, 3)).sqrt()
+    assert (wrong > 0.01).all()  # the transformer had its hand in it
+    assert (wrong < 0.3).all()  # another picture's latent, of unit variance, is wrong by more than one
 
 
 def test_a_fresh_transformer_says_nothing_and_its_loss_is_that_of_zero() -> None:
