@@ -16,7 +16,9 @@ function isOurs(event: KeyboardEvent): boolean {
   if (!plain) return true;
   const button = event.target.closest("button, a, summary, [role=button], [role=tab], [role=treeitem], input");
   if (button && ["Space", "Enter", "Escape"].includes(shortcut)) return false;
-  return event.target === document.body || event.target.closest(".stage") !== null || !button;
+  if (event.target === document.body || event.target.closest(".stage") !== null || !button) return true;
+  // A button that was clicked keeps the focus; characters mean nothing to it, so they go on meaning the canvas.
+  return /^(Shift\+)?.$/.test(shortcut) && !event.target.closest("[role=tree]");
 }
 
 export function useKeys(): void {
