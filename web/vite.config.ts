@@ -19,7 +19,8 @@ export default defineConfig({
   worker: { format: "es" },
   server: {
     proxy: {
-      "/api": { target: server, ws: true, changeOrigin: true },
+      // The server asks for its own Origin, as it asks for its own Host.
+      "/api": { target: server, ws: true, changeOrigin: true, headers: { origin: server } },
       "/extensions": { target: server, changeOrigin: true },
     },
   },
