@@ -29,5 +29,8 @@ export function followProblems(workspace: Workspace, server: ServerStore): void 
 function judgeNow(open: OpenDocument, server: ServerStore): void {
   const { palette } = server.getState();
   const problems = palette.nodes.size ? validate(open.document.getState(), palette) : [];
+  // What the server refused was another document than the one there is now.
+  const { status, problems: refused } = open.run.getState();
+  if (status === "" && refused.length) open.run.setState({ problems: [] });
   if (problems.length || open.problems.getState().problems.length) open.problems.setState({ problems });
 }
