@@ -11,14 +11,18 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "bench"))
 
 from quantized_score import scores
 
-PROMPTS = 64
+PROMPTS, SEED = 64, 7
 MOST_LOST = {"float32": 0.0, "int8": 3.0, "fp8": 3.0, "int4": 10.0, "nf4": 10.0}
 """Points of the score."""
 
 
 @pytest.mark.slow
 def test_eight_bits_cost_at_most_three_points_and_four_at_most_ten() -> None:
-    rows = scores(PROMPTS)
+    """On prompts and noise of another seed than the published score's, by which the checkpoint may have been chosen.
+
+    One picture is 1.6 points, and a change of 0.4 of 255 turns some of them: see tests/bench/weights.md.
+    """
+    rows = scores(PROMPTS, SEED)
     assert rows[0]["right"] > 0.5
     assert {row["method"] for row in rows} == MOST_LOST.keys()
     for row in rows:
