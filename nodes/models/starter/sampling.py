@@ -36,7 +36,7 @@ class Settings:
     """How to sample; `shift` bends the sigmas towards noise."""
 
     steps: int = 16
-    guidance: float = 1.5
+    guidance: float = 2.0
     shift: float = 2.0
 
 

@@ -1,6 +1,6 @@
 """How often the checkpoint draws what it is told, on scenes that training never saw:
 
-    python -m nodes.models.starter.score [--model DIR] [--prompts 256] [--steps 16] [--guidance 1.5] [--sheet FILE]
+    python -m nodes.models.starter.score [--model DIR] [--prompts 256] [--steps 16] [--guidance 2.0] [--sheet FILE]
 
 A picture counts only if every attribute that its prompt names is right. Pictures are judged by `judge`, which shares no
 code with the drawing.
