@@ -234,7 +234,7 @@ class Transformer(nn.Module):
     def before_loop(self) -> list[str]:
         """Names of the parameters no step reads: `forward` runs without them once the lines above have run."""
         early = ("register_tokens", "positional_encoding", "t_embedder.", "cond_seq_linear.", "modF.")
-        return [name for name, _ in self.named_parameters() if name.startswith(early) or ".mod" in name]
+        return [name for name in self.state_dict() if name.startswith(early) or ".mod" in name]
 
 
 def velocity(

@@ -295,7 +295,7 @@ class Transformer(nn.Module):
         """Names of the parameters no step reads: `forward` runs without them once the lines above have run."""
         early = ("time_in.", "guidance_in.", "txt_in.", "final_layer.adaLN_modulation.")
         shared = ("double_stream_modulation_img.", "double_stream_modulation_txt.", "single_stream_modulation.")
-        return [name for name, _ in self.named_parameters() if name.startswith((*early, *shared))]
+        return [name for name in self.state_dict() if name.startswith((*early, *shared))]
 
 
 def feed_forward(config: Config) -> nn.Sequential:

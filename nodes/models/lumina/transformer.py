@@ -227,7 +227,7 @@ class Transformer(nn.Module):
         """Names of the parameters no step reads: `forward` runs without them once the lines above have run."""
         early = ("pad_token", "t_embedder.", "cap_embedder.", "final_layer.adaLN_modulation.")
         inside = (".adaLN_modulation.", ".wk_y.", ".wv_y.", ".ky_norm.", ".attention_y_norm.")
-        return [name for name, _ in self.named_parameters() if name.startswith(early) or any(k in name for k in inside)]
+        return [name for name in self.state_dict() if name.startswith(early) or any(k in name for k in inside)]
 
 
 def velocity(
