@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
@@ -107,13 +108,43 @@ class EditorPage:
         self.drag(middle(ends[0]), middle(ends[1]))
         expect(self.socket(other, name, "input")).to_have_class(has("ll-joined"))
 
-    def connect_by_keyboard(self, step: str, output: str, other: str, name: str) -> None:
-        """Enter at one socket, Enter at the other."""
-        self.socket(step, output, "output").focus()
+    def rename_by_keyboard(self, step: str, title: str) -> None:
+        self.page.keyboard.press("F2")
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.type(title)
         self.page.keyboard.press("Enter")
-        self.socket(other, name, "input").focus()
+        expect(self.node(step)).to_be_focused()
+
+    def type_first(self, step: str, text: str) -> None:
+        """Into the node that has the keyboard, what its first field is to have, and out again."""
         self.page.keyboard.press("Enter")
-        expect(self.socket(other, name, "input")).to_have_class(has("ll-joined"))
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.type(text)
+        self.page.keyboard.press("Escape")
+        expect(self.node(step)).to_be_focused()
+
+    def connect_by_keyboard(self, title: str, output: str, step: str, name: str) -> None:
+        """From the node that has the keyboard: into it, to its input, and through the ends that fit to the one."""
+        expect(self.node(step)).to_be_focused()
+        self.page.keyboard.press("Enter")
+        in_socket = self.page.evaluate("document.activeElement.matches('.ll-socket')")  # it has no fields
+        self._press_until("Tab" if in_socket else "Shift+Tab", lambda: has_focus(self.socket(step, name, "input")))
+        self.page.keyboard.press("Enter")
+        self._press_until("ArrowDown", lambda: self.said() == f"{output.replace('_', ' ')} of {title}")
+        self.page.keyboard.press("Enter")
+        expect(self.socket(step, name, "input")).to_have_class(has("ll-joined"))
+        expect(self.node(step)).to_be_focused()
+
+    def said(self) -> str:
+        """What the canvas last told those who cannot see it."""
+        return self.page.locator(".ll-canvas [aria-live]").first.inner_text()
+
+    def _press_until(self, key: str, reached: Callable[[], bool]) -> None:
+        for _ in range(60):
+            if reached():
+                return
+            self.page.keyboard.press(key)
+        raise AssertionError(f"{key} does not lead there")
 
     # ── running ──
 
@@ -137,6 +168,10 @@ def middle(one: Locator) -> tuple[float, float]:
     box = one.bounding_box()
     assert box is not None
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def has_focus(one: Locator) -> bool:
+    return bool(one.evaluate("one => one === document.activeElement"))
 
 
 def has(name: str) -> Any:

@@ -29,6 +29,7 @@ SEARCH = {
     "decode": ("decode latent", 1300, 110),
     "save": ("save image", 1700, 110),
 }
+FIRST = {"prompt": PROMPT, "paint": "1", "save": "starter"}  # what is typed into a node's first field
 WIDE = {"width": 2100, "height": 1250}
 
 
@@ -69,27 +70,18 @@ def test_by_mouse(editor: EditorPage) -> None:
 
 
 def test_by_keyboard_only(editor: EditorPage) -> None:
+    """Each node is added, named, filled in and joined to those that are there, without a pointer or a script's help."""
     page = editor.page
-    page.set_viewport_size(WIDE)
     page.keyboard.press("Alt+n")
     expect(page.get_by_role("heading", name="An empty canvas")).to_be_visible()
-    page.locator(".ll-canvas").focus()
-    made: dict[str, str] = {}
     for name, (search, _, _) in SEARCH.items():
-        made[name] = editor.add_by_keyboard(search)
-    page.keyboard.press("Control+Shift+l")  # side by side, so that all can be seen
-    page.keyboard.press("1")
-    for source, output, step, name in WIRES:
-        editor.connect_by_keyboard(made[source], output, made[step], name)
-    editor.input(made["prompt"], "prompt").focus()
-    page.keyboard.type(PROMPT)
-    editor.input(made["save"], "name").focus()
-    page.keyboard.press("Control+a")
-    page.keyboard.type("starter")
-    editor.input(made["paint"], "seed").focus()
-    page.keyboard.press("Control+a")
-    page.keyboard.type("1")
-    page.keyboard.press("Enter")
+        made = editor.add_by_keyboard(search)
+        editor.rename_by_keyboard(made, name)
+        for source, output, step, input in WIRES:
+            if step == name:
+                editor.connect_by_keyboard(source, output, made, input)
+        if name in FIRST:
+            editor.type_first(made, FIRST[name])
     page.keyboard.press("Control+Enter")
     editor.wait_done()
     assert same_as_the_starter(editor)

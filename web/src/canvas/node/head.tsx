@@ -74,8 +74,9 @@ function TitleInput({ node }: { node: SceneNode }) {
       onBlur={() => done(true)}
       onKeyDown={(event) => {
         event.stopPropagation();
-        if (event.key === "Enter") done(true);
-        else if (event.key === "Escape") done(false);
+        if (event.key !== "Enter" && event.key !== "Escape") return;
+        done(event.key === "Enter");
+        stage.focusElement(node.id);
       }}
     />
   );
