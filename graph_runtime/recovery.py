@@ -96,14 +96,15 @@ def is_sound(path: Path, connect: Connect = sqlite3.connect) -> bool:
     try:
         connection = connect(path, isolation_level=None)
         try:
-            return str(connection.execute(f"PRAGMA {check}(1)").fetchone()[0]) == "ok"
+            connection.text_factory = bytes  # what is wrong may be told with bytes that are no text
+            return bool(connection.execute(f"PRAGMA {check}(1)").fetchone()[0] == b"ok")
         finally:
             connection.close()
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in OUTSIDE:
             raise
         return False
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
 
 

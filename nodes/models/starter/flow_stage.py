@@ -6,6 +6,7 @@ leans towards noise, where the layout is decided: Esser et al. 2024, arXiv:2403.
 
 from __future__ import annotations
 
+import copy
 import random
 import time
 from collections.abc import Callable
@@ -39,11 +40,13 @@ CONFIG = Config(
     axes=(8, 12, 12),
     guidance=False,
 )
+EARLY = ("img_in", "txt_in", "time_in.in_layer", "vector_in.in_layer", "final_layer.linear")  # what Adam trains
 BATCH = 48
 LEARNING_RATE = 3e-3
 EMPTY = 0.1  # part of the captions that become "", for classifier-free guidance
 TIME_MEAN, TIME_SPREAD = 0.6, 1.2
 SHAPE_WEIGHT = 2.0  # extra weight of the tokens that a shape touches
+POLISH_RATE, POLISH_TIME_MEAN, POLISH_SHAPE_WEIGHT = 1e-3, 0.2, 4.0
 REDRAWN_FROM = 0.55  # the largest time from which a latent is led back to the picture it came from
 SAVE_EVERY = 150.0  # seconds
 
@@ -57,7 +60,9 @@ class Pool:
     weights: Tensor
 
 
-def pool(vae: Autoencoder, size: int, seed: int, device: str, threads: int) -> Pool:
+def pool(
+    vae: Autoencoder, size: int, seed: int, device: str, threads: int, shape_weight: float = SHAPE_WEIGHT
+) -> Pool:
     """`size` training scenes, drawn and encoded."""
     r = random.Random(seed)
     captions = [sample(r) for _ in range(size)]
@@ -70,7 +75,7 @@ def pool(vae: Autoencoder, size: int, seed: int, device: str, threads: int) -> P
         )
         z = pack(vae.scaled(vae.encode(to_tensor(images).to(device))[0]))
         touched = (images != images[:, :1, :1]).any(-1).reshape(-1, 8, 16, 8, 16).any((2, 4)).reshape(-1, 64)
-        return z.half().cpu(), torch.from_numpy(1 + SHAPE_WEIGHT * touched.astype(np.float32))
+        return z.half().cpu(), torch.from_numpy(1 + shape_weight * touched.astype(np.float32))
 
     with ThreadPoolExecutor(threads) as workers:
         done = list(workers.map(part, range(0, size, 64)))
@@ -122,14 +127,16 @@ def loss_of(
     return (error * weight).mean(), error.detach().mean()
 
 
-def batch_of(data: Pool, parts: Parts, r: random.Random, device: str, size: int) -> tuple[Tensor, ...]:
+def batch_of(
+    data: Pool, parts: Parts, r: random.Random, device: str, size: int, time_mean: float = TIME_MEAN
+) -> tuple[Tensor, ...]:
     """x₀, weights, times, noise, text and pooled text of a random batch; captions are worded anew each time."""
     chosen = [r.randrange(len(data.captions)) for _ in range(size)]
     texts = ["" if r.random() < EMPTY else reworded(r, data.captions[i]).text for i in chosen]
     ids = parts.words.ids(texts)
     text, pooled = encode(parts.t5, parts.clip, (ids[0].to(device), ids[1].to(device)))
     x0 = data.latents[chosen].float().to(device)
-    t = torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.randn(size)).to(device)
+    t = torch.sigmoid(time_mean + TIME_SPREAD * torch.randn(size)).to(device)
     return x0, data.weights[chosen].to(device), t, torch.randn_like(x0), text, pooled
 
 
@@ -149,8 +156,7 @@ def train(
     Continues from `saved` where that exists. `look` is called now and then with averaged weights in place.
     """
     net = fresh(seed).to(device)
-    early = ("img_in", "txt_in", "time_in.in_layer", "vector_in.in_layer", "final_layer.linear")
-    best = Both(net, LEARNING_RATE, lambda n, p: n.startswith(early))
+    best = Both(net, LEARNING_RATE, lambda n, p: n.startswith(EARLY))
     average = Average(net, 0.998)
     spent, steps = 0.0, 0
     if saved.exists():
@@ -190,4 +196,27 @@ def train(
             parts.transformer.load_state_dict(average.weights)
             look(parts, pace.seconds)
             looked = time.time()
+    parts.transformer.load_state_dict(average.weights)
+
+
+def polish(parts: Parts, data: Pool, minutes: float, seed: int, device: str, log: Callable[..., None]) -> None:
+    """Trains `parts.transformer` on and leaves its averaged weights in it: at a third of the rate, and at times nearer
+    the picture, where shapes are decided. `data` weighs shapes with `POLISH_SHAPE_WEIGHT`.
+    """
+    net = copy.deepcopy(parts.transformer).requires_grad_(True)
+    best, average = Both(net, POLISH_RATE, lambda n, p: n.startswith(EARLY)), Average(net, 0.998)
+    torch.manual_seed(seed)
+    r, pace, losses, told, steps = random.Random(seed), Pace(minutes), [], time.time(), 0
+    while not pace.over:
+        best.set_lr(pace.rate(warmup=0.05, floor=0.005, flat=0.15))
+        loss, plain = loss_of(net, *batch_of(data, parts, r, device, BATCH, POLISH_TIME_MEAN))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        best.step()
+        average.update(net)
+        losses.append(float(plain))
+        steps += 1
+        if time.time() - told > 20 or pace.over:
+            log(stage="flow polish", seconds=pace.seconds, samples=steps * BATCH, loss=float(np.mean(losses)))
+            losses, told = [], time.time()
     parts.transformer.load_state_dict(average.weights)

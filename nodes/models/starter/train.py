@@ -1,9 +1,9 @@
 """Makes the starter checkpoint from nothing:
 
-    OMP_NUM_THREADS=1 python -m nodes.models.starter.train --out DIR --minutes 135 [--threads 2] [--device cuda]
+    OMP_NUM_THREADS=1 python -m nodes.models.starter.train --out DIR --minutes 160 [--threads 2] [--device cuda]
 
-Five stages share the minutes: the autoencoder, the text encoders, the latents of the training scenes, the transformer,
-and the decoder alone, half on latents as the transformer makes them.
+Six stages share the minutes: the autoencoder, the text encoders, the latents of the training scenes, the transformer,
+the decoder alone, half on latents as the transformer makes them, and the transformer once more at a lower rate.
 Each leaves its result in DIR/work and is skipped where that exists, so a run that was stopped goes on where it was.
 DIR/flux1 becomes a Flux.1 pipeline folder; DIR/curve.csv the losses and scores; DIR/work/*.png what it draws.
 """
@@ -28,8 +28,10 @@ from nodes.models.starter.sampling import Parts, Settings, images, sheet
 from nodes.models.starter.text_stage import Words
 from nodes.models.starter.tokenizers import write_clip, write_t5
 
-SHARE = {"vae": 0.16, "text": 0.04, "decoder": 0.25}  # of the minutes; the transformer gets what is left
+# Of the minutes; the transformer gets what is left.
+SHARE = {"vae": 0.14, "text": 0.04, "decoder": 0.22, "polish": 0.14}
 POOL = 16384  # training scenes
+POLISH_POOL = 6144  # training scenes of the last stage
 REDRAWN = 3072  # pictures with the latents that the transformer makes of them, for the decoder
 PROBES = 64  # held-out captions drawn and judged now and then during training
 COLUMNS = ("stage", "seconds", "samples", "loss", "read", "cells", "score")
@@ -102,7 +104,7 @@ def scenes(work: Path, vae: Autoencoder, args: argparse.Namespace) -> flow_stage
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the starter checkpoint from nothing.")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=135.0)
+    parser.add_argument("--minutes", type=float, default=160.0)
     parser.add_argument("--flow-minutes", type=float, help="the transformer's share, instead of what is left")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
@@ -126,10 +128,13 @@ def main() -> None:
         log(stage="probe", seconds=seconds, score=sum(right) / PROBES)
         Image.fromarray(sheet(pictures)).save(work / f"probe-{int(seconds):05d}.png")
 
-    minutes = args.flow_minutes or args.minutes * (1 - SHARE["decoder"]) - (time.time() - begin) / 60
+    minutes = args.flow_minutes or args.minutes * (1 - SHARE["decoder"] - SHARE["polish"]) - (time.time() - begin) / 60
     flow_stage.train(parts, data, minutes, args.seed, args.device, args.threads, work / "flow.pt", log, look)
     look(parts, minutes * 60)
     polish(work, parts, args.minutes * SHARE["decoder"], args, log)
+    weight = flow_stage.POLISH_SHAPE_WEIGHT
+    data = flow_stage.pool(vae, POLISH_POOL, args.seed + 5, args.device, args.threads, weight)
+    flow_stage.polish(parts, data, args.minutes * SHARE["polish"], args.seed + 6, args.device, log)
     look(parts, args.minutes * 60)
     save(parts, args.out / "flux1", Settings())
 

@@ -124,6 +124,19 @@ def test_a_redrawn_latent_is_still_of_its_picture() -> None:
     assert (wrong < 0.3).all()  # another picture's latent, of unit variance, is wrong by more than one
 
 
+def test_polishing_the_transformer_leaves_it_near_where_it_was() -> None:
+    parts = load(FOLDER)
+    before = {n: p.clone() for n, p in parts.transformer.state_dict().items()}
+    data = flow_stage.pool(parts.vae, 64, 0, "cpu", 1, flow_stage.POLISH_SHAPE_WEIGHT)
+    told: list[dict[str, object]] = []
+    flow_stage.polish(parts, data, 0.05, 0, "cpu", lambda **row: told.append(row))
+    after = parts.transformer.state_dict()
+    moved = max(float((after[n] - p).norm() / p.norm()) for n, p in before.items() if p.norm() > 1)
+    assert 0 < moved < 0.1
+    assert told[-1]["samples"]
+    assert not any(p.requires_grad for p in parts.transformer.parameters())
+
+
 def test_a_fresh_transformer_says_nothing_and_its_loss_is_that_of_zero() -> None:
     net = flow_stage.fresh(0)
     x0, noise = torch.randn(2, 64, 64), torch.randn(2, 64, 64)
