@@ -1,20 +1,22 @@
 """Looks at a picture and says whether it keeps what a caption promises. Knows nothing of how pictures are drawn.
 
 The ground is the colour of the picture's rim; what differs from it falls into connected patches; each patch has a
-colour (by hue, saturation and value), a size and a place (by its bounding box) and a shape (by hole, convexity, filling
-and balance of its outline). Input is RGB, (128, 128, 3) uint8; all lengths are pixels.
+colour (by hue, saturation and value), a size and a place (by its bounding box) and a shape (the one that covers it
+best, and whether it has a hole). Input is RGB, (128, 128, 3) uint8; all lengths are pixels.
 """
 
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 
 SPECK = 24  # pixels: smaller patches are dirt, larger ones count as things
 STANDS_OUT = 36  # of 255, in the strongest channel: where a patch begins
+CLEAR = 0.86  # what a patch and the shape it looks most like must have in common; a circle and a square have 0.83
 SMALL, LARGE = 19.3, 28.2  # longest side of a small thing is below, of a large one above
 HUES = (
     (16, "red"),
@@ -91,58 +93,56 @@ def patches(mask: np.ndarray) -> list[np.ndarray]:
     return found
 
 
-def hull_area(points: np.ndarray) -> float:
-    """Area of the convex hull of pixels (N, 2), each a unit square. Andrew's monotone chain, 1979."""
-    corners = {(y + dy, x + dx) for y, x in points.tolist() for dy in (0, 1) for dx in (0, 1)}
-    order = sorted(corners)
-
-    def chain(run: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        out: list[tuple[int, int]] = []
-        for p in run:
-            while (
-                len(out) > 1
-                and ((out[-1][0] - out[-2][0]) * (p[1] - out[-2][1]) - (out[-1][1] - out[-2][1]) * (p[0] - out[-2][0]))
-                <= 0
-            ):
-                out.pop()
-            out.append(p)
-        return out[:-1]
-
-    ring = np.array(chain(order) + chain(order[::-1]), dtype=float)
-    y, x = ring[:, 0], ring[:, 1]
-    return 0.5 * abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))))
-
-
-def holes(inside: np.ndarray) -> int:
-    """Pixels of a filled-in outline that are not part of the patch; `inside` is its box, (h, w) bool."""
+def hole_of(inside: np.ndarray) -> np.ndarray:
+    """What a patch (h, w) encloses."""
     framed = np.pad(~inside, 1, constant_values=True)
-    return sum(len(p) for p in patches(framed) if not (p == 0).any())
+    hole = np.zeros_like(framed)
+    for patch in patches(framed):
+        if not (patch == 0).any():
+            hole[tuple(patch.T)] = True
+    return hole[1:-1, 1:-1]
+
+
+def outlines(x: np.ndarray, y: np.ndarray, area: float) -> Iterator[tuple[str, np.ndarray]]:
+    """The filled shapes of that area about (0, 0), in the proportions they may have; x, y are the middles of pixels."""
+    a, b = np.abs(x), np.abs(y)
+    yield "circle", x * x + y * y <= area / np.pi
+    yield "square", np.maximum(a, b) <= area**0.5 / 2
+    yield "diamond", a + b <= (area / 2) ** 0.5
+    for width in (1.0, 1.15):  # of the height
+        height = (2 * area / width) ** 0.5
+        down = y + height * 2 / 3  # from the tip; the centroid is two thirds below it
+        yield "triangle", (down >= 0) & (down <= height) & (a <= down * width / 2)
+    for arm in (0.3, 0.36, 0.42):  # of the span
+        half = (area / (2 * arm - arm * arm)) ** 0.5 / 2
+        yield "cross", (np.minimum(a, b) <= arm * half) & (np.maximum(a, b) <= half)
+
+
+def alike(inside: np.ndarray) -> dict[str, float]:
+    """What a patch (h, w) and each shape, laid over it as well as can be, have in common: intersection over union."""
+    rows, columns = np.nonzero(inside)
+    y, x = np.mgrid[-3 : inside.shape[0] + 3, -3 : inside.shape[1] + 3].astype(float)
+    framed = np.pad(inside, 3)
+    best: dict[str, float] = {}
+    for dy, dx, scale in product((-0.5, 0.0, 0.5), (-0.5, 0.0, 0.5), (0.92, 1.0, 1.08)):
+        for name, one in outlines(x - columns.mean() - dx, y - rows.mean() - dy, scale * inside.sum()):
+            best[name] = max(best.get(name, 0.0), float((one & framed).sum() / (one | framed).sum()))
+    return best
 
 
 def shape_name(points: np.ndarray) -> str:
-    """What a patch (N, 2) looks like; "unclear" where it is no shape that has a name here."""
+    """What a patch (N, 2) looks most like; "unclear" where that is not much."""
     low, high = points.min(0), points.max(0) + 1
-    h, w = (high - low).tolist()
-    inside = np.zeros((h, w), bool)
+    inside = np.zeros(tuple(high - low), bool)
     inside[tuple((points - low).T)] = True
-    area, mirrored = len(points), inside & inside[:, ::-1]
-    if not 0.75 < w / h < 1.4 or mirrored.sum() / area < 0.84:
+    hole = hole_of(inside)
+    common = alike(inside | hole)
+    name = max(common, key=lambda one: common[one])
+    if common[name] < CLEAR:
         return "unclear"
-    if holes(inside) > 0.08 * area:
-        return "ring" if (inside & inside[::-1]).sum() / area > 0.84 else "unclear"
-    balance = (points[:, 0].mean() + 0.5 - low[0]) / h - 0.5  # of a triangle's centroid: a sixth below the middle
-    filling, convexity = area / (h * w), area / hull_area(points)
-    if balance > 0.09:
-        return "triangle" if 0.42 < filling < 0.66 and convexity > 0.85 else "unclear"
-    if abs(balance) > 0.06:
-        return "unclear"
-    if convexity < 0.84:
-        return "cross" if 0.45 < filling < 0.72 else "unclear"
-    if filling > 0.89:
-        return "square"
-    if filling > 0.69:
-        return "circle"
-    return "diamond" if filling < 0.64 else "unclear"
+    if hole.sum() > 0.08 * len(points):
+        return "ring" if name == "circle" else "unclear"
+    return name
 
 
 def look(picture: np.ndarray) -> tuple[str, list[Found]]:

@@ -141,6 +141,30 @@ def test_a_row_is_no_column() -> None:
     assert wrong(row, claims(*three, line="column")) == {"arrangement"}
 
 
+@pytest.mark.parametrize("shape", ("circle", "ring", "square", "diamond", "triangle", "cross"))
+def test_a_stray_pixel_at_its_edge_does_not_rename_a_small_thing(shape: str) -> None:
+    picture = drawn("white", (shape, "blue", "small", 64, 64)).copy()
+    inside = np.argwhere(picture[..., 0] < 128)
+    for y, x in (inside[0] - (1, 0), inside[-1] + (1, 0)):  # on top of the first, below the last
+        picture[y, x] = picture[64, 64 + (shape == "ring") * 7]
+    promised = [
+        claims({"shape": name, "colour": "blue"}) for name in ("circle", "ring", "square", "diamond", "triangle")
+    ]
+    right = {one["things"][0]["shape"] for one in promised if not wrong(picture, one)}
+    assert right <= {shape} and (shape == "cross" or right)
+
+
+@pytest.mark.parametrize("cut", (7, 8, 9))
+def test_what_is_between_two_shapes_is_neither(cut: int) -> None:
+    """A square of 28 whose corners are cut off: nearly an octagon."""
+    image = Image.new("RGB", (128, 128), "white")
+    near, far = 50 + cut, 78 - cut
+    corners = [(near, 50), (far, 50), (78, near), (78, far), (far, 78), (near, 78), (50, far), (50, near)]
+    ImageDraw.Draw(image).polygon(corners, fill=COLOURS["blue"])
+    for shape in ("square", "diamond"):
+        assert wrong(np.asarray(image), claims({"shape": shape, "colour": "blue"})) == {"shape"}
+
+
 def test_a_misshapen_thing_has_no_name() -> None:
     picture = drawn("white", ("circle", "red", "medium", 64, 64), ("square", "red", "small", 72, 72))
     assert "shape" in wrong(picture, claims({}))
