@@ -45,7 +45,7 @@ class Child:
     def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
         self.source, self.sink = source, sink
         self.sending = threading.Lock()
-        self.runs: SimpleQueue[Mapping[str, Any] | None] = SimpleQueue()
+        self.runs: SimpleQueue[tuple[Mapping[str, Any], threading.Event] | None] = SimpleQueue()
         self.cancelled: dict[str, threading.Event] = {}
         self.run = self.step = ""
         self.saved: Counter[str] = Counter()  # files of the run, by step
@@ -74,8 +74,8 @@ class Child:
             message = frame[0]
             match message["type"]:
                 case "run":
-                    self.cancelled[message["run"]] = threading.Event()
-                    self.runs.put(message)
+                    self.cancelled[message["run"]] = cancelled = threading.Event()
+                    self.runs.put((message, cancelled))
                 case "cancel":
                     self.cancelled.get(message["run"], threading.Event()).set()
                 case "saved":
@@ -134,11 +134,13 @@ class Child:
             return
         self.send({"type": "hello", "hello": worker.hello()})
         threading.Thread(target=self.answer, args=(worker,), name="answers", daemon=True).start()
-        while (message := self.runs.get()) is not None:
+        while (asked := self.runs.get()) is not None:
+            message, cancelled = asked
             run = self.run = message["run"]
             self.saved.clear()
-            worker.execute(run, Graph.from_json(message["graph"]), message["document"], self.emit, self.cancelled[run])
-            del self.cancelled[run]
+            worker.execute(run, Graph.from_json(message["graph"]), message["document"], self.emit, cancelled)
+            if self.cancelled.get(run) is cancelled:  # who heard of its end may have sent it once more already
+                del self.cancelled[run]
         worker.close()
 
 

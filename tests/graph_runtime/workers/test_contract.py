@@ -210,12 +210,18 @@ def test_very_many_events_all_arrive_in_order(make: Make) -> None:
 
 
 @process_only
+def test_a_run_may_be_sent_again_as_soon_as_its_end_is_heard(make: Make) -> None:
+    worker = make()
+    assert [the_end(run(worker, one_step("prints"))).status for _ in range(200)] == ["succeeded"] * 200
+
+
+@process_only
 def test_out_of_memory_in_a_node_is_mended_once_and_then_told_with_numbers(make: Make) -> None:
     worker = make()
     assert the_end(run(worker, one_step("once_out_of_memory"))).status == "succeeded"
     end = the_end(run(worker, one_step("once_out_of_memory", always=True)))
     assert end.status == "failed"
-    assert [problem.code for problem in end.problems] == ["out-of-memory"]
+    assert [problem.code for problem in end.problems] == ["out-of-memory"], end.problems
     assert "Tried to allocate 2.00 GiB" in end.problems[0].what
     assert "are free on cpu; held by flux 1.0 kB in use" in end.problems[0].what
 
