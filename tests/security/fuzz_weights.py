@@ -2,9 +2,10 @@
 
     python tests/security/fuzz_weights.py [--mutations 1000000] [--seed 0]
 
-Runs in a process whose memory may grow by 64 MiB above what its imports take, and in which reading one file may take
-50 ms of processor time; a file that took longer is read again before it counts, since the machine may have been busy.
-Prints what came of it as JSON; what went wrong is in "wrong", with the file's bytes.
+Runs in a process whose memory may grow by 64 MiB above what its imports take, over all files together, and in which
+reading one file may take 50 ms of processor time; a file that took longer is read again before it counts, since the
+machine may have been busy. What stands still without working is ended by an alarm. Prints what came of it as JSON; what
+went wrong is in "wrong", with the file's bytes.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from nodes.models.weights.quantized import readable, separate
 
 MEMORY = 64 << 20
 SECONDS = 0.05
+STILL = 30.0  # seconds by the clock: nothing that works stands still for so long, however busy the machine
+SHARED = Path("/dev/shm")  # files in memory: the disk is not what is tried here
 NUMBERS = (0, 1, 2, 7, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1, 2**63, 2**64 - 1)
 WORDS = (
     b'"dtype"', b'"F32"', b'"F8_E4M3"', b'"I64"', b'"shape"', b'"data_offsets"', b"[", b"]", b"{", b"}", b",", b":",
@@ -59,11 +62,20 @@ def safetensors_files() -> list[bytes]:
     }  # fmt: skip
     scaled = {"a.weight": torch.ones(4, 4).to(e4), "a.scale_weight": torch.ones(()), "scaled_fp8": torch.ones(2).to(e4)}
     told = {"lora_adapter_metadata": '{"transformer.lora_alpha": 4}', "config": '{"axes_dims_rope": [2, 2, 2]}'}
+    state = {"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": [4, 32], "nested_blocksize": 256,
+             "nested_dtype": "float32", "nested_offset": 0.04}  # fmt: skip
+    nf4 = {
+        "a.weight": torch.zeros(64, 1, dtype=torch.uint8), "a.weight.absmax": torch.zeros(2, dtype=torch.uint8),
+        "a.weight.quant_map": torch.ones(16), "a.weight.nested_absmax": torch.ones(1),
+        "a.weight.nested_quant_map": torch.ones(256),
+        "a.weight.quant_state.bitsandbytes__nf4": torch.tensor(list(json.dumps(state).encode()), dtype=torch.uint8),
+    }  # fmt: skip
     return [
         save(pair | {"lora_unet_img_in.alpha": torch.tensor(2.0)}),
         save(flux, told),
         save(scaled),
         save(pair, told),
+        save(nf4),
     ]
 
 
@@ -72,7 +84,8 @@ def gguf_files(folder: Path) -> list[bytes]:
     r, files = np.random.default_rng(0), []
     for number, (arch, names) in enumerate(
         [("t5encoder", ("token_embd.weight", "enc.blk.0.attn_q.weight", "enc.blk.0.attn_rel_b.weight")),
-         ("flux", ("img_in.weight", "double_blocks.0.img_attn.qkv.weight"))]
+         ("flux", ("img_in.weight", "double_blocks.0.img_attn.qkv.weight")),
+         ("llama", ("token_embd.weight", "blk.0.attn_q.weight", "blk.0.attn_k.weight"))]
     ):  # fmt: skip
         writer = gguf.GGUFWriter(folder / f"{number}.gguf", arch)
         writer.add_uint32("a.number", 7)
@@ -168,7 +181,8 @@ def look(path: Path) -> None:
 
 def watched(path: Path) -> str:
     """ "accepted" or "refused"; raises Slow when it took too long."""
-    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, STILL)
     try:
         look(path)
         return "accepted"
@@ -176,7 +190,8 @@ def watched(path: Path) -> str:
         assert all(problem.what and problem.place and problem.fix for problem in refused.problems)
         return "refused"
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def too_slow(*_: Any) -> None:
@@ -184,46 +199,60 @@ def too_slow(*_: Any) -> None:
 
 
 def grown(by: int) -> None:
-    """Let this process have so many bytes more than it has now."""
+    """Let this process have so many bytes more than it has now, and count its peak from here."""
     now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + by, now + by))
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak() -> int:
+    """The most kB that this process had in memory."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
 def run(mutations: int, seed: int) -> dict[str, Any]:
-    r, counts, wrong = random.Random(seed), {"accepted": 0, "refused": 0}, []
-    with tempfile.TemporaryDirectory() as name:
+    r, counts, wrong, slowest = random.Random(seed), {"accepted": 0, "refused": 0}, [], 0.0
+    with tempfile.TemporaryDirectory(dir=SHARED if SHARED.is_dir() else None) as name:
         path, files = Path(name) / "model", safetensors_files() + gguf_files(Path(name))
         for data in files:  # good files are good, and everything is imported
             path.write_bytes(data)
             look(path)
         grown(MEMORY)
-        signal.signal(signal.SIGVTALRM, too_slow)
+        before = peak()
+        signal.signal(signal.SIGPROF, too_slow)
+        signal.signal(signal.SIGALRM, too_slow)
         begin = time.process_time()
         for _ in range(mutations):
             data = mutated(files, r)
             path.write_bytes(data)
             try:
-                counts[watched_again(path)] += 1
+                came, seconds = watched_again(path)
+                counts[came] += 1
+                slowest = max(slowest, seconds)
             except BaseException as error:
                 wrong.append({"error": f"{type(error).__name__}: {error}", "file": data.hex()})
                 if len(wrong) == 5 or isinstance(error, KeyboardInterrupt):
                     break
-    seconds = time.process_time() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        seconds, more = time.process_time() - begin, peak() - before
     return {
         "mutations": sum(counts.values()) + len(wrong),
         **counts,
         "wrong": wrong,
         "seconds": round(seconds, 1),
-        "peak kB": peak,
+        "slowest file, ms": round(slowest * 1000, 1),
+        "most memory beyond the start, kB": more,
     }
 
 
-def watched_again(path: Path) -> str:
+def watched_again(path: Path) -> tuple[str, float]:
+    """ "accepted" or "refused", and the processor time it took."""
+    begin = time.process_time()
     try:
-        return watched(path)
+        return watched(path), time.process_time() - begin
     except Slow:
-        return watched(path)
+        begin = time.process_time()
+        return watched(path), time.process_time() - begin
 
 
 if __name__ == "__main__":
