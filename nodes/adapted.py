@@ -77,12 +77,14 @@ class Lora:
 
 def changes(path: Path, base: Model | TextEncoder) -> lora.Changes:
     """What a LoRA's file has for a model, each shape compared with the matrix that it changes."""
-    found = lora.pairs(read_header(path))
+    header = read_header(path)
+    found = lora.pairs(header)
     if isinstance(base, Model):
         there = base.stored.found()
         module, _ = outline(there, base.storage)
         aliases = getattr(family_named(base.family).keys, "aliases", None)
-        return _fitting(module, found, "transformer", aliases(base.config) if aliases else {})
+        fitting = _fitting(module, found, "transformer", aliases(base.config) if aliases else {})
+        return replace(fitting, left=fitting.left + lora.others(header))
     parts = []
     for kind, part in base.parts().items():
         module = encoder_outline(part, DTYPES[base.dtype], base.storage)
@@ -92,6 +94,7 @@ def changes(path: Path, base: Model | TextEncoder) -> lora.Changes:
 
 def _fitting(module: nn.Module, found: list[lora.Pair], part: str, aliases: dict[str, Target]) -> lora.Changes:
     own = {name: Target(name) for name, _ in linears(module)}
-    fitting = lora.placed(found, part, aliases | own)
+    there = {name: target for name, target in aliases.items() if target.module in own}  # schnell has no guidance
+    fitting = lora.placed(found, part, there | own)
     lora.check(module, fitting)
     return fitting

@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple, TypeVar
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
 from nodes.adapted import Lora
+from nodes.models.weights.tensor import shown
 from nodes.recipes import Applied, Model, TextEncoder
 from nodes.sockets import refused
 
@@ -30,6 +31,7 @@ def apply_lora(
     file: Annotated[str, Knob(file="lora")] = "",
     strength: Strength = 1.0,
     text_strength: Strength = 1.0,
+    partly: bool = False,
 ) -> WithLora:
     """What was learned in a LoRA, added to a model. Several can follow each other.
 
@@ -38,6 +40,7 @@ def apply_lora(
     file: a .safetensors file, in the names of diffusers, of the original model or of kohya's trainer
     strength: 1 is as it was trained, 0 not at all, less than 0 the opposite
     text_strength: the same for the text encoders
+    partly: apply what fits when some of it is for matrices that this model has not, as dev's guidance on schnell
     """
     if not file:
         raise refused("no-file", "Apply LoRA", "no file is chosen.", "Choose one.")
@@ -51,10 +54,13 @@ def apply_lora(
     if on_text:
         changed += f" and {on_text.count} of the text encoders"
     left = (*on_model.left, *(on_text.left if on_text else ()))
-    ctx.log(f"{file} changes {changed}.")
     if left:
-        some = ", ".join(left[:LISTED]) + (f" and {len(left) - LISTED} more" if len(left) > LISTED else "")
+        some = ", ".join(map(shown, left[:LISTED])) + (f" and {len(left) - LISTED} more" if len(left) > LISTED else "")
+        if not partly:
+            what = f"{model.title}, a {model.family} model, has nothing of the names {some}."
+            raise refused("left-over-lora", file, what, "Choose a LoRA for this model, or apply it partly.")
         ctx.log(f"{file} has no effect on what {model.title} does not have: {some}.")
+    ctx.log(f"{file} changes {changed}.")
     return WithLora(_on(model, on_model, strength), _on(text_encoder, on_text, text_strength))
 
 

@@ -171,6 +171,22 @@ def test_a_lora_for_another_model_is_refused(loras: Path, bench: Bench) -> None:
     assert no_lora.status == "failed"
 
 
+def test_names_without_a_place_are_named_and_may_be_left_out(loras: Path, bench: Bench) -> None:
+    """dev's guidance, in either naming, on schnell; and what is no part of a LoRA."""
+    halves = {"lora_A.weight": torch.randn(2, 64), "lora_B.weight": torch.randn(32, 2)}
+    names = ("x_embedder", "time_text_embed.guidance_embedder.linear_1", "guidance_in.out_layer")
+    file = {f"transformer.{name}.{half}": tensor.clone() for name in names for half, tensor in halves.items()}
+    made.save(loras / "loras" / "dev.safetensors", file | {"norm.diff": torch.ones(1)})
+    refused = bench.run(graph({"file": "dev.safetensors"}), "paint")
+    said = str(refused.problems[0])
+    assert refused.status == "failed" and all(word in said for word in (*names[1:], "norm.diff", "apply it partly"))
+    only = {name: tensor for name, tensor in file.items() if "x_embedder" in name}
+    made.save(loras / "loras" / "only.safetensors", only)
+    partly = bench.good(graph({"file": "dev.safetensors", "partly": True}), "paint")
+    assert torch.equal(partly.one("paint").samples, painted(bench, {"file": "only.safetensors"}))
+    assert "has no effect on what transformer does not have" in partly.logs
+
+
 def test_a_lora_that_has_changed_since_is_not_used(loras: Path, bench: Bench) -> None:
     changed = recipe(bench, {"file": "b.safetensors"})
     assert changed.fresh()

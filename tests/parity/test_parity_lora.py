@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import oracle_auraflow
+import oracle_flux2
 import pytest
+import test_parity_auraflow
+import test_parity_flux2
 import torch
 from oracle import Pair, pair
 from safetensors.torch import save_file
 from test_parity_pipelines import LIMIT, PROMPTS, ours, seeded, theirs, worst
 from torch import nn
 
-from nodes.models.flux1.keys import aliases
+from nodes.models.family import family_named
 from nodes.models.layers.lowrank import LowRank, attached
 from nodes.models.sampling.noise import noise
 from nodes.models.weights import lora
@@ -43,8 +48,9 @@ def written(path: Path, model: nn.Module, seed: int, alpha: float) -> Path:
     return path
 
 
-def loaded(path: Path, net: nn.Module) -> LowRank:
-    names = aliases(net.config) | {name: Target(name) for name, _ in linears(net)}  # type: ignore[arg-type]
+def loaded(path: Path, net: Any, family: str = "flux1") -> LowRank:
+    aliases = family_named(family).keys.aliases(net.config)
+    names = aliases | {name: Target(name) for name, _ in linears(net)}
     found = lora.placed(lora.pairs(read_header(path)), "transformer", names)
     assert not found.left
     lora.check(net, found)
@@ -70,3 +76,22 @@ def test_one_lora_and_two_at_other_strengths(both: Pair, tmp_path: Path) -> None
     with attached(both.net, changes[0], 0.7), attached(both.net, changes[1], -0.4):
         assert worst(ours(both, start, text), expected) <= LIMIT
     assert worst(ours(both, start, text), plain) <= LIMIT
+
+
+@pytest.mark.parametrize("family", ["auraflow", "flux2"])
+def test_loras_on_the_transformers_of_other_families(family: str, tmp_path: Path) -> None:
+    """One, and two at other strengths, on every Linear."""
+    oracle: Any = {"auraflow": oracle_auraflow.pair, "flux2": oracle_flux2.dev_pair}[family]
+    compare: Any = {"auraflow": test_parity_auraflow.both, "flux2": test_parity_flux2.both}[family]
+    it = oracle(tmp_path / "pipe", seed=4)
+    one = written(tmp_path / "one.safetensors", it.pipe.transformer, seed=1, alpha=3)
+    two = written(tmp_path / "two.safetensors", it.pipe.transformer, seed=2, alpha=6)
+    it.pipe.load_lora_weights(tmp_path, weight_name=one.name, adapter_name="one")
+    changes = loaded(one, it.net, family), loaded(two, it.net, family)
+    assert compare(it.pipe.transformer, it.net) > 0.05
+    with attached(it.net, changes[0], 1.0):
+        assert compare(it.pipe.transformer, it.net) <= 2e-5
+    it.pipe.load_lora_weights(tmp_path, weight_name=two.name, adapter_name="two")
+    it.pipe.set_adapters(["one", "two"], [0.7, -0.4])
+    with attached(it.net, changes[0], 0.7), attached(it.net, changes[1], -0.4):
+        assert compare(it.pipe.transformer, it.net) <= 2e-5

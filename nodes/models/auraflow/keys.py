@@ -11,8 +11,9 @@ from math import isqrt
 
 from graph_runtime.problem import Problem, Refused
 from nodes.models.auraflow.config import Config
+from nodes.models.weights.naming import halves, numbered, sources, targets
 from nodes.models.weights.part import Part, count, given, matrix
-from nodes.models.weights.pieces import Piece, Source, same_names, whole
+from nodes.models.weights.pieces import Source, Target, same_names, whole
 from nodes.models.weights.tensor import Header, bad_file, shown
 
 PREFIXES = ("model.diffusion_model.", "model.", "transformer.", "diffusion_model.", "")
@@ -28,41 +29,41 @@ KEPT = ("init_x_linear", "t_embedder.", "cond_seq_linear", "modF.", "final_linea
 
 # original → diffusers.
 ENDS = {
-    "init_x_linear": "pos_embed.proj",
-    "t_embedder.mlp.0": "time_step_proj.linear_1",
-    "t_embedder.mlp.2": "time_step_proj.linear_2",
-    "cond_seq_linear": "context_embedder",
-    "final_linear": "proj_out",
+    "init_x_linear": ("pos_embed.proj",),
+    "t_embedder.mlp.0": ("time_step_proj.linear_1",),
+    "t_embedder.mlp.2": ("time_step_proj.linear_2",),
+    "cond_seq_linear": ("context_embedder",),
+    "final_linear": ("proj_out",),
 }
 TABLES = {"register_tokens": "register_tokens", "positional_encoding": "pos_embed.pos_embed"}
-SWAPPED = ("modF.1.weight", "norm_out.linear.weight")  # [shift, scale] here, [scale, shift] there
+SWAPPED = ("modF.1", "norm_out.linear")  # [shift, scale] here, [scale, shift] there
 DOUBLE = {
-    "attn.w2q": "attn.to_q",
-    "attn.w2k": "attn.to_k",
-    "attn.w2v": "attn.to_v",
-    "attn.w2o": "attn.to_out.0",
-    "attn.w1q": "attn.add_q_proj",
-    "attn.w1k": "attn.add_k_proj",
-    "attn.w1v": "attn.add_v_proj",
-    "attn.w1o": "attn.to_add_out",
-    "modX.1": "norm1.linear",
-    "modC.1": "norm1_context.linear",
-    "mlpX.c_fc1": "ff.linear_1",
-    "mlpX.c_fc2": "ff.linear_2",
-    "mlpX.c_proj": "ff.out_projection",
-    "mlpC.c_fc1": "ff_context.linear_1",
-    "mlpC.c_fc2": "ff_context.linear_2",
-    "mlpC.c_proj": "ff_context.out_projection",
+    "attn.w2q": ("attn.to_q",),
+    "attn.w2k": ("attn.to_k",),
+    "attn.w2v": ("attn.to_v",),
+    "attn.w2o": ("attn.to_out.0",),
+    "attn.w1q": ("attn.add_q_proj",),
+    "attn.w1k": ("attn.add_k_proj",),
+    "attn.w1v": ("attn.add_v_proj",),
+    "attn.w1o": ("attn.to_add_out",),
+    "modX.1": ("norm1.linear",),
+    "modC.1": ("norm1_context.linear",),
+    "mlpX.c_fc1": ("ff.linear_1",),
+    "mlpX.c_fc2": ("ff.linear_2",),
+    "mlpX.c_proj": ("ff.out_projection",),
+    "mlpC.c_fc1": ("ff_context.linear_1",),
+    "mlpC.c_fc2": ("ff_context.linear_2",),
+    "mlpC.c_proj": ("ff_context.out_projection",),
 }
 SINGLE = {
-    "attn.w1q": "attn.to_q",
-    "attn.w1k": "attn.to_k",
-    "attn.w1v": "attn.to_v",
-    "attn.w1o": "attn.to_out.0",
-    "modCX.1": "norm1.linear",
-    "mlp.c_fc1": "ff.linear_1",
-    "mlp.c_fc2": "ff.linear_2",
-    "mlp.c_proj": "ff.out_projection",
+    "attn.w1q": ("attn.to_q",),
+    "attn.w1k": ("attn.to_k",),
+    "attn.w1v": ("attn.to_v",),
+    "attn.w1o": ("attn.to_out.0",),
+    "modCX.1": ("norm1.linear",),
+    "mlp.c_fc1": ("ff.linear_1",),
+    "mlp.c_fc2": ("ff.linear_2",),
+    "mlp.c_proj": ("ff.out_projection",),
 }
 
 
@@ -84,6 +85,11 @@ def match(header: Header) -> Part | None:
 def rename(part: Part) -> dict[str, Source]:
     """Where each parameter is: original name → pieces of the file."""
     return same_names(part.header) if part.layout == "original" else dict(_from_diffusers(part.header, part.config))
+
+
+def aliases(config: Config) -> dict[str, Target]:
+    """Every name that a Linear may have in a LoRA's file beside its own: diffusers'."""
+    return targets(_linears(config)) | {SWAPPED[1]: Target(SWAPPED[0], swapped=True)}
 
 
 def _config(header: Header, layout: str) -> Config:
@@ -131,18 +137,16 @@ def _heads(header: Header, width: int) -> int:
     raise Refused(Problem("unknown-heads", shown(header.path.name), what, fix))
 
 
+def _linears(config: Config) -> dict[str, tuple[str, ...]]:
+    """What diffusers calls each Linear."""
+    double = numbered(DOUBLE, "double_layers", "joint_transformer_blocks", config.double_blocks)
+    single = numbered(SINGLE, "single_layers", "single_transformer_blocks", config.single_blocks)
+    return ENDS | double | single
+
+
 def _from_diffusers(header: Header, config: Config) -> Iterator[tuple[str, Source]]:
     """original name → pieces, for every parameter a diffusers file has."""
-    for target, source in TABLES.items():
-        yield target, whole(source)
-    stems = dict(ENDS)
-    for i in range(config.double_blocks):
-        stems |= {f"double_layers.{i}.{name}": f"joint_transformer_blocks.{i}.{stem}" for name, stem in DOUBLE.items()}
-    for i in range(config.single_blocks):
-        stems |= {f"single_layers.{i}.{name}": f"single_transformer_blocks.{i}.{stem}" for name, stem in SINGLE.items()}
-    for target, source in stems.items():
-        for leaf in ("weight", "bias"):
-            if f"{source}.{leaf}" in header:
-                yield f"{target}.{leaf}", whole(f"{source}.{leaf}")
-    rows = (header.shape(SWAPPED[1]) or (0,))[0]
-    yield SWAPPED[0], (Piece(SWAPPED[1], rows // 2, rows), Piece(SWAPPED[1], 0, rows // 2))
+    for own, theirs in TABLES.items():
+        yield own, whole(theirs)
+    yield from sources(header, _linears(config))
+    yield from halves(header, *SWAPPED)

@@ -7,13 +7,13 @@ Flux.1 is told from its relatives by tensors that only they have. Reads headers 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import accumulate, pairwise
 from typing import Any
 
 from graph_runtime.problem import Problem, Refused
 from nodes.models.flux1.config import Config
+from nodes.models.weights.naming import halves, numbered, sources, targets
 from nodes.models.weights.part import Part, count, given, matrix
-from nodes.models.weights.pieces import Piece, Source, Target, same_names, whole
+from nodes.models.weights.pieces import Source, Target, same_names, whole
 from nodes.models.weights.tensor import Header, bad_file, shown
 
 PREFIXES = ("model.diffusion_model.", "model.", "transformer.", "diffusion_model.", "")
@@ -76,12 +76,12 @@ SINGLE = {
     "linear2": ("proj_out",),
 }
 DOUBLE_NORMS = {
-    "img_attn.norm.query_norm": "attn.norm_q",
-    "img_attn.norm.key_norm": "attn.norm_k",
-    "txt_attn.norm.query_norm": "attn.norm_added_q",
-    "txt_attn.norm.key_norm": "attn.norm_added_k",
+    "img_attn.norm.query_norm": ("attn.norm_q",),
+    "img_attn.norm.key_norm": ("attn.norm_k",),
+    "txt_attn.norm.query_norm": ("attn.norm_added_q",),
+    "txt_attn.norm.key_norm": ("attn.norm_added_k",),
 }
-SINGLE_NORMS = {"norm.query_norm": "attn.norm_q", "norm.key_norm": "attn.norm_k"}
+SINGLE_NORMS = {"norm.query_norm": ("attn.norm_q",), "norm.key_norm": ("attn.norm_k",)}
 
 
 def match(header: Header) -> Part | None:
@@ -106,32 +106,18 @@ def rename(part: Part) -> dict[str, Source]:
 
 def aliases(config: Config) -> dict[str, Target]:
     """Every name that a Linear may have in a LoRA's file beside its own: diffusers', and x-labs'."""
-    width, found = config.width, {stem: Target(target) for target, stems in ENDS.items() for stem in stems}
+    width = config.width
+    found = targets(_linears(config), (width, width, width, config.mlp_ratio * width))
     found[SWAPPED[1]] = Target(SWAPPED[0], swapped=True)
-    rows = list(accumulate((0, width, width, width, config.mlp_ratio * width)))
     for i in range(config.double_blocks):
-        own = f"double_blocks.{i}."
-        found |= _rows(own, f"transformer_blocks.{i}.", DOUBLE, rows)
         for number, stream in (("1", "img"), ("2", "txt")):
             for name in ("qkv", "proj"):
-                found[f"{own}processor.{name}_lora{number}"] = Target(f"{own}{stream}_attn.{name}")
+                theirs = f"double_blocks.{i}.processor.{name}_lora{number}"
+                found[theirs] = Target(f"double_blocks.{i}.{stream}_attn.{name}")
     for i in range(config.single_blocks):
-        own = f"single_blocks.{i}."
-        found |= _rows(own, f"single_transformer_blocks.{i}.", SINGLE, rows)
-        found[f"{own}processor.qkv_lora"] = Target(f"{own}linear1", 0, 3 * width)
-        found[f"{own}processor.proj_lora"] = Target(f"{own}linear2")
+        found[f"single_blocks.{i}.processor.qkv_lora"] = Target(f"single_blocks.{i}.linear1", 0, 3 * width)
+        found[f"single_blocks.{i}.processor.proj_lora"] = Target(f"single_blocks.{i}.linear2")
     return found
-
-
-def _rows(own: str, theirs: str, linears: Mapping[str, tuple[str, ...]], rows: list[int]) -> dict[str, Target]:
-    """Their name → which rows of which of ours."""
-    whole = {theirs + stems[0]: Target(own + name) for name, stems in linears.items() if len(stems) == 1}
-    return whole | {
-        theirs + stem: Target(own + name, start, stop)
-        for name, stems in linears.items()
-        if len(stems) > 1
-        for stem, (start, stop) in zip(stems, pairwise(rows), strict=False)
-    }
 
 
 def _layout(header: Header, prefix: str) -> str:
@@ -194,31 +180,18 @@ def _theta(config: Mapping[str, Any]) -> int:
     return theta if type(theta) is int and theta > 0 else Config().theta
 
 
+def _linears(config: Config) -> dict[str, tuple[str, ...]]:
+    """What diffusers calls each Linear."""
+    double = numbered(DOUBLE, "double_blocks", "transformer_blocks", config.double_blocks)
+    single = numbered(SINGLE, "single_blocks", "single_transformer_blocks", config.single_blocks)
+    return ENDS | double | single
+
+
 def _from_diffusers(header: Header, config: Config) -> Iterator[tuple[str, Source]]:
     """original name → pieces, for every parameter a diffusers file has, whole or in part."""
-    for target, stems in ENDS.items():
-        yield from _linear(header, target, stems)
-    for i in range(config.double_blocks):
-        yield from _block(header, f"double_blocks.{i}.", f"transformer_blocks.{i}.", DOUBLE, DOUBLE_NORMS)
-    for i in range(config.single_blocks):
-        yield from _block(header, f"single_blocks.{i}.", f"single_transformer_blocks.{i}.", SINGLE, SINGLE_NORMS)
-    for leaf in ("weight", "bias"):
-        name = f"{SWAPPED[1]}.{leaf}"
-        rows = (header.shape(name) or (0,))[0]
-        yield f"{SWAPPED[0]}.{leaf}", (Piece(name, rows // 2, rows), Piece(name, 0, rows // 2))
-
-
-def _block(
-    header: Header, target: str, source: str, linears: Mapping[str, tuple[str, ...]], norms: Mapping[str, str]
-) -> Iterator[tuple[str, Source]]:
-    for name, stems in linears.items():
-        yield from _linear(header, target + name, tuple(source + stem for stem in stems))
-    for name, stem in norms.items():
-        yield f"{target}{name}.scale", whole(f"{source}{stem}.weight")
-
-
-def _linear(header: Header, target: str, stems: tuple[str, ...]) -> Iterator[tuple[str, Source]]:
-    """Weight and bias of one Linear that the file may have as several."""
-    for leaf in ("weight", "bias"):
-        if any(f"{stem}.{leaf}" in header for stem in stems):
-            yield f"{target}.{leaf}", whole(*(f"{stem}.{leaf}" for stem in stems))
+    yield from sources(header, _linears(config))
+    yield from halves(header, *SWAPPED)
+    double = numbered(DOUBLE_NORMS, "double_blocks", "transformer_blocks", config.double_blocks)
+    single = numbered(SINGLE_NORMS, "single_blocks", "single_transformer_blocks", config.single_blocks)
+    for own, (stem,) in (double | single).items():
+        yield f"{own}.scale", whole(f"{stem}.weight")

@@ -11,8 +11,9 @@ from typing import Any
 
 from graph_runtime.problem import Problem, Refused
 from nodes.models.flux2.config import Config
+from nodes.models.weights.naming import halves, numbered, sources, targets
 from nodes.models.weights.part import Part, count, given, matrix
-from nodes.models.weights.pieces import Piece, Source, Target, same_names, whole
+from nodes.models.weights.pieces import Source, Target, same_names, whole
 from nodes.models.weights.tensor import Header, bad_file, shown
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.", "transformer.", "net.", "")
@@ -36,7 +37,7 @@ VARIANTS = {15360: "dev", 7680: "klein-4b", 12288: "klein-9b"}
 KEPT = ("img_in", "txt_in", "time_in.", "guidance_in.", "double_stream_", "single_stream_", "final_layer.")
 
 # original → diffusers, one below the other where there are several.
-OUTSIDE = {
+ENDS = {
     "img_in": ("x_embedder",),
     "txt_in": ("context_embedder",),
     "time_in.in_layer": ("time_guidance_embed.timestep_embedder.linear_1",),
@@ -48,7 +49,7 @@ OUTSIDE = {
     "single_stream_modulation.lin": ("single_stream_modulation.linear",),
     "final_layer.linear": ("proj_out",),
 }
-SWAPPED = ("final_layer.adaLN_modulation.1.weight", "norm_out.linear.weight")  # [shift, scale] here, reversed there
+SWAPPED = ("final_layer.adaLN_modulation.1", "norm_out.linear")  # [shift, scale] here, [scale, shift] there
 DOUBLE = {
     "img_attn.qkv": ("attn.to_q", "attn.to_k", "attn.to_v"),
     "txt_attn.qkv": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
@@ -61,12 +62,12 @@ DOUBLE = {
 }
 SINGLE = {"linear1": ("attn.to_qkv_mlp_proj",), "linear2": ("attn.to_out",)}
 DOUBLE_NORMS = {
-    "img_attn.norm.query_norm": "attn.norm_q",
-    "img_attn.norm.key_norm": "attn.norm_k",
-    "txt_attn.norm.query_norm": "attn.norm_added_q",
-    "txt_attn.norm.key_norm": "attn.norm_added_k",
+    "img_attn.norm.query_norm": ("attn.norm_q",),
+    "img_attn.norm.key_norm": ("attn.norm_k",),
+    "txt_attn.norm.query_norm": ("attn.norm_added_q",),
+    "txt_attn.norm.key_norm": ("attn.norm_added_k",),
 }
-SINGLE_NORMS = {"norm.query_norm": "attn.norm_q", "norm.key_norm": "attn.norm_k"}
+SINGLE_NORMS = {"norm.query_norm": ("attn.norm_q",), "norm.key_norm": ("attn.norm_k",)}
 NORMS = tuple(f".{name}.weight" for name in (*DOUBLE_NORMS, *SINGLE_NORMS))
 
 
@@ -96,17 +97,8 @@ def rename(part: Part) -> dict[str, Source]:
 
 def aliases(config: Config) -> dict[str, Target]:
     """Every name that a Linear may have in a LoRA's file beside its own: diffusers'."""
-    found = {stem: Target(own) for own, stems in OUTSIDE.items() for stem in stems}
-    found[SWAPPED[1].removesuffix(".weight")] = Target(SWAPPED[0].removesuffix(".weight"), swapped=True)
-    for blocks, mine, theirs, linears in (
-        (config.double_blocks, "double_blocks", "transformer_blocks", DOUBLE),
-        (config.single_blocks, "single_blocks", "single_transformer_blocks", SINGLE),
-    ):
-        for i in range(blocks):
-            for own, stems in linears.items():
-                for number, stem in enumerate(stems):
-                    rows = (number * config.width, (number + 1) * config.width) if len(stems) > 1 else (0, None)
-                    found[f"{theirs}.{i}.{stem}"] = Target(f"{mine}.{i}.{own}", *rows)
+    found = targets(_linears(config), (config.width,) * 3)
+    found[SWAPPED[1]] = Target(SWAPPED[0], swapped=True)
     return found
 
 
@@ -175,28 +167,18 @@ def _theta(config: Mapping[str, Any]) -> int:
     return theta if type(theta) is int and theta > 0 else Config().theta
 
 
+def _linears(config: Config) -> dict[str, tuple[str, ...]]:
+    """What diffusers calls each Linear."""
+    double = numbered(DOUBLE, "double_blocks", "transformer_blocks", config.double_blocks)
+    single = numbered(SINGLE, "single_blocks", "single_transformer_blocks", config.single_blocks)
+    return ENDS | double | single
+
+
 def _from_diffusers(header: Header, config: Config) -> Iterator[tuple[str, Source]]:
     """original name → pieces, for every parameter a diffusers file has, whole or in part."""
-    for target, stems in OUTSIDE.items():
-        yield from _linear(header, target, stems)
-    for i in range(config.double_blocks):
-        yield from _block(header, f"double_blocks.{i}.", f"transformer_blocks.{i}.", DOUBLE, DOUBLE_NORMS)
-    for i in range(config.single_blocks):
-        yield from _block(header, f"single_blocks.{i}.", f"single_transformer_blocks.{i}.", SINGLE, SINGLE_NORMS)
-    rows = (header.shape(SWAPPED[1]) or (0,))[0]
-    yield SWAPPED[0], (Piece(SWAPPED[1], rows // 2, rows), Piece(SWAPPED[1], 0, rows // 2))
-
-
-def _block(
-    header: Header, target: str, source: str, linears: Mapping[str, tuple[str, ...]], norms: Mapping[str, str]
-) -> Iterator[tuple[str, Source]]:
-    for name, stems in linears.items():
-        yield from _linear(header, target + name, tuple(source + stem for stem in stems))
-    for name, stem in norms.items():
-        yield f"{target}{name}.scale", whole(f"{source}{stem}.weight")
-
-
-def _linear(header: Header, target: str, stems: tuple[str, ...]) -> Iterator[tuple[str, Source]]:
-    """The weight of one Linear that the file may have as several."""
-    if any(f"{stem}.weight" in header for stem in stems):
-        yield f"{target}.weight", whole(*(f"{stem}.weight" for stem in stems))
+    yield from sources(header, _linears(config))
+    yield from halves(header, *SWAPPED)
+    double = numbered(DOUBLE_NORMS, "double_blocks", "transformer_blocks", config.double_blocks)
+    single = numbered(SINGLE_NORMS, "single_blocks", "single_transformer_blocks", config.single_blocks)
+    for own, (stem,) in (double | single).items():
+        yield f"{own}.scale", whole(f"{stem}.weight")

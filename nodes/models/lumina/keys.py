@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodes.models.lumina.config import Config
+from nodes.models.weights.naming import numbered, sources, targets
 from nodes.models.weights.part import Part, count, given, matrix
-from nodes.models.weights.pieces import Source, same_names, whole
+from nodes.models.weights.pieces import Source, Target, same_names, whole
 from nodes.models.weights.tensor import Header, bad_file
 
 PREFIXES = ("model.diffusion_model.", "model.", "transformer.", "diffusion_model.", "")
@@ -24,33 +25,33 @@ KEPT = ("x_embedder", "t_embedder.", "cap_embedder.", "final_layer.")
 
 # original → diffusers.
 ENDS = {
-    "x_embedder": "patch_embedder.proj",
-    "t_embedder.mlp.0": "time_caption_embed.timestep_embedder.linear_1",
-    "t_embedder.mlp.2": "time_caption_embed.timestep_embedder.linear_2",
-    "cap_embedder.0": "time_caption_embed.caption_embedder.0",
-    "cap_embedder.1": "time_caption_embed.caption_embedder.1",
-    "final_layer.linear": "norm_out.linear_2",
-    "final_layer.adaLN_modulation.1": "norm_out.linear_1",
+    "x_embedder": ("patch_embedder.proj",),
+    "t_embedder.mlp.0": ("time_caption_embed.timestep_embedder.linear_1",),
+    "t_embedder.mlp.2": ("time_caption_embed.timestep_embedder.linear_2",),
+    "cap_embedder.0": ("time_caption_embed.caption_embedder.0",),
+    "cap_embedder.1": ("time_caption_embed.caption_embedder.1",),
+    "final_layer.linear": ("norm_out.linear_2",),
+    "final_layer.adaLN_modulation.1": ("norm_out.linear_1",),
 }
 BLOCK = {
-    "attention.wq": "attn1.to_q",
-    "attention.wk": "attn1.to_k",
-    "attention.wv": "attn1.to_v",
-    "attention.wk_y": "attn2.to_k",
-    "attention.wv_y": "attn2.to_v",
-    "attention.wo": "attn2.to_out.0",
-    "attention.q_norm": "attn1.norm_q",
-    "attention.k_norm": "attn1.norm_k",
-    "attention.ky_norm": "attn2.norm_k",
-    "attention_norm1": "norm1.norm",
-    "attention_norm2": "norm2",
-    "attention_y_norm": "norm1_context",
-    "ffn_norm1": "ffn_norm1",
-    "ffn_norm2": "ffn_norm2",
-    "feed_forward.w1": "feed_forward.linear_1",
-    "feed_forward.w2": "feed_forward.linear_2",
-    "feed_forward.w3": "feed_forward.linear_3",
-    "adaLN_modulation.1": "norm1.linear",
+    "attention.wq": ("attn1.to_q",),
+    "attention.wk": ("attn1.to_k",),
+    "attention.wv": ("attn1.to_v",),
+    "attention.wk_y": ("attn2.to_k",),
+    "attention.wv_y": ("attn2.to_v",),
+    "attention.wo": ("attn2.to_out.0",),
+    "attention.q_norm": ("attn1.norm_q",),
+    "attention.k_norm": ("attn1.norm_k",),
+    "attention.ky_norm": ("attn2.norm_k",),
+    "attention_norm1": ("norm1.norm",),
+    "attention_norm2": ("norm2",),
+    "attention_y_norm": ("norm1_context",),
+    "ffn_norm1": ("ffn_norm1",),
+    "ffn_norm2": ("ffn_norm2",),
+    "feed_forward.w1": ("feed_forward.linear_1",),
+    "feed_forward.w2": ("feed_forward.linear_2",),
+    "feed_forward.w3": ("feed_forward.linear_3",),
+    "adaLN_modulation.1": ("norm1.linear",),
 }
 COPIES = {"attn2.to_q.weight": "attn1.to_q.weight", "attn2.norm_q.weight": "attn1.norm_q.weight"}
 COPIES |= {"attn2.norm_q.bias": "attn1.norm_q.bias"}
@@ -85,6 +86,17 @@ def copies(part: Part) -> dict[str, str]:
         block, _, rest = name.partition(".attn2.")
         if f"attn2.{rest}" in COPIES:
             found[name] = f"{block}.{COPIES[f'attn2.{rest}']}"
+    return found
+
+
+def aliases(config: Config) -> dict[str, Target]:
+    """Every name that a Linear may have in a LoRA's file beside its own: diffusers'.
+
+    What it has for the queries to the text must be what it has for those to the picture: they are one matrix here.
+    """
+    found = targets(_modules(config))
+    for i in range(config.layers):
+        found[f"layers.{i}.attn2.to_q"] = Target(f"layers.{i}.attention.wq", copy=True)
     return found
 
 
@@ -124,14 +136,14 @@ def _config(header: Header, layout: str) -> Config:
     )
 
 
+def _modules(config: Config) -> dict[str, tuple[str, ...]]:
+    """What diffusers calls each Linear and norm."""
+    return ENDS | numbered(BLOCK, "layers", "layers", config.layers)
+
+
 def _from_diffusers(header: Header, config: Config) -> Iterator[tuple[str, Source]]:
     """original name → pieces, for every parameter a diffusers file has."""
     yield "pad_token", whole("pad_token")
-    stems = dict(ENDS)
     for i in range(config.layers):
         yield f"layers.{i}.attention.gate", whole(f"layers.{i}.gate")
-        stems |= {f"layers.{i}.{name}": f"layers.{i}.{stem}" for name, stem in BLOCK.items()}
-    for target, source in stems.items():
-        for leaf in ("weight", "bias"):
-            if f"{source}.{leaf}" in header:
-                yield f"{target}.{leaf}", whole(f"{source}.{leaf}")
+    yield from sources(header, _modules(config))

@@ -10,7 +10,7 @@ numbers. Knows no family. Hu et al. 2021, arXiv:2106.09685.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
@@ -44,6 +44,8 @@ PREFIXES = {
     "diffusion_model.": "transformer",
     "model.diffusion_model.": "transformer",
     "base_model.model.": "transformer",
+    "model.": "transformer",
+    "net.": "transformer",
     "unet.": "transformer",
     "lora_unet_": "transformer",
     "lora_transformer_": "transformer",
@@ -84,10 +86,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Changes:
-    """What of a LoRA belongs to one model, and the names that found no place in it."""
+    """What of a LoRA belongs to one model, what is there once more, and the names that found no place in it."""
 
     changes: tuple[tuple[Target, Pair], ...]
-    left: tuple[str, ...] = field(default=())
+    left: tuple[str, ...] = ()
+    copies: tuple[tuple[Target, Pair], ...] = ()
 
     def nbytes(self, itemsize: int) -> int:
         """Bytes in memory when every number has `itemsize` of them."""
@@ -95,11 +98,18 @@ class Changes:
 
     def under(self, prefix: str) -> Changes:
         """The same of a larger model that the model is `prefix` of."""
-        return replace(self, changes=tuple((t._replace(module=prefix + t.module), pair) for t, pair in self.changes))
+        changes, copies = (
+            tuple((target._replace(module=prefix + target.module), pair) for target, pair in pairs)
+            for pairs in (self.changes, self.copies)
+        )
+        return replace(self, changes=changes, copies=copies)
 
 
 def pairs(header: Header) -> list[Pair]:
-    """All pairs of a file. Raises Refused when it is no LoRA, or one that does more than add two matrices' product."""
+    """All pairs of a file. Raises Refused when it is no LoRA, or one that does more than add two matrices' product.
+
+    What else lies in it is `others`.
+    """
     for name in header.tensors:
         for mark, what in OTHERS:
             if mark in name:
@@ -107,18 +117,20 @@ def pairs(header: Header) -> list[Pair]:
                     header.path, f"'{shown(name)}' makes it {what}; that is not applied here.",
                     "Use a plain LoRA, or have its author extract one.",
                 )  # fmt: skip
-    halves: dict[str, dict[str, TensorInfo]] = {}
-    for name, info in header.tensors.items():
-        kind, stem = _half(name)
-        if kind:
-            halves.setdefault(stem, {})[kind] = info
+    halves = _halves(header)
     whole = {stem: found for stem, found in halves.items() if {"down", "up"} <= found.keys()}
-    broken = [stem for stem, found in halves.items() if stem not in whole and "alpha" not in found]
+    broken = [stem for stem, found in halves.items() if stem not in whole and found.keys() != {"alpha"}]
     if broken or not whole:
         what = f"Of '{shown(broken[0])}' it has only one half." if broken else "There is no LoRA in it."
         raise bad_file(header.path, what, "Choose a LoRA file.")
     told = _metadata(header)
     return [_pair(header, stem, found, told) for stem, found in whole.items()]
+
+
+def others(header: Header) -> tuple[str, ...]:
+    """Tensors of a LoRA's file that belong to no pair."""
+    halves = _halves(header)
+    return tuple(name for name in header.tensors if not {"down", "up"} <= halves.get(_half(name)[1], {}).keys())
 
 
 def placed(found: Iterable[Pair], part: str, names: Mapping[str, Target]) -> Changes:
@@ -127,21 +139,23 @@ def placed(found: Iterable[Pair], part: str, names: Mapping[str, Target]) -> Cha
     names  every name that a Linear of it may have in a file; with underscores for dots they are found too
     """
     flat = {name.replace(".", "_"): target for name, target in names.items()}
-    changes, left = [], []
+    changes, copies, left = [], [], []
     for pair in found:
         if pair.part == part:
             target = names.get(pair.stem) or flat.get(pair.stem)
-            if target:
-                changes.append((target, pair))
-            else:
+            if target is None:
                 left.append(pair.stem)
-    return Changes(tuple(changes), tuple(left))
+            elif target.copy:
+                copies.append((target._replace(copy=False), pair))
+            else:
+                changes.append((target, pair))
+    return Changes(tuple(changes), tuple(left), tuple(copies))
 
 
 def check(module: nn.Module, change: Changes) -> None:
     """Raise Refused with every shape that does not fit the Linear it is to change."""
     problems = []
-    for target, pair in change.changes:
+    for target, pair in change.changes + change.copies:
         linear: Any = module.get_submodule(target.module)
         rows = (target.stop if target.stop is not None else linear.out_features) - target.start
         down, up = (tuple(info.shape[:2]) for info in (pair.down, pair.up))
@@ -157,17 +171,36 @@ def check(module: nn.Module, change: Changes) -> None:
 
 
 def load(change: Changes, dtype: torch.dtype, device: str = "cpu") -> LowRank:
-    """The numbers, with alpha / rank in `up`."""
-    loaded = LowRank()
+    """The numbers, with alpha / rank in `up`. Raises Refused when what should be there once more is something else."""
+    loaded, once = LowRank(), {}
     for target, pair in change.changes:
-        down, up = (read_tensor(info).flatten(1) for info in (pair.down, pair.up))
-        alpha = float(read_tensor(pair.alpha).flatten()[0]) if isinstance(pair.alpha, TensorInfo) else pair.alpha
-        up = up * ((pair.rank if alpha is None else alpha) / pair.rank)
-        if target.swapped:
-            up = torch.cat(up.chunk(2)[::-1])
+        down, up = _numbers(target, pair)
+        once[target] = down, up
         moved: list[Tensor] = [one.to(device, dtype) for one in (down, up)]
         loaded.add(target.module, target.start, *moved)
+    for target, pair in change.copies:
+        if target not in once or not all(map(torch.equal, once[target], _numbers(target, pair))):
+            what = f"'{shown(pair.stem)}' changes a matrix in another way than the same matrix's other name does."
+            raise bad_file(pair.down.path, what, "It was trained on a model with two matrices where this one has one.")
     return loaded
+
+
+def _numbers(target: Target, pair: Pair) -> tuple[Tensor, Tensor]:
+    """down and up, with the scale in the latter."""
+    down, up = (read_tensor(info).flatten(1) for info in (pair.down, pair.up))
+    alpha = float(read_tensor(pair.alpha).flatten()[0]) if isinstance(pair.alpha, TensorInfo) else pair.alpha
+    up = up * ((pair.rank if alpha is None else alpha) / pair.rank)
+    return down, torch.cat(up.chunk(2)[::-1]) if target.swapped else up
+
+
+def _halves(header: Header) -> dict[str, dict[str, TensorInfo]]:
+    """What each name is of → "down", "up", "alpha" of it, those that are there."""
+    halves: dict[str, dict[str, TensorInfo]] = {}
+    for name, info in header.tensors.items():
+        kind, stem = _half(name)
+        if kind:
+            halves.setdefault(stem, {})[kind] = info
+    return halves
 
 
 def _half(name: str) -> tuple[str, str]:

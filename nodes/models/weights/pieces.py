@@ -29,12 +29,14 @@ class Target(NamedTuple):
     """The rows of a Linear in memory that a name in a file means; all of them when `stop` is None.
 
     swapped  the file has its two halves in the other order
+    copy     the file has the same once more under another name
     """
 
     module: str
     start: int = 0
     stop: int | None = None
     swapped: bool = False
+    copy: bool = False
 
 
 def whole(*names: str) -> Source:
