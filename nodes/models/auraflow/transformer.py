@@ -23,10 +23,12 @@ from torch import Tensor, nn
 from graph_runtime.problem import Problem, Refused
 from nodes.models.auraflow.config import Config
 from nodes.models.layers.attention import attend
-from nodes.models.layers.embed import sinusoid
+from nodes.models.layers.embed import TimeEmbed
+from nodes.models.layers.fits import fills_batch, own_channels, own_text, refuse, whole_patches
 from nodes.models.layers.modulation import gated, modulated, parts_of
 from nodes.models.layers.norm import plain_norm
 from nodes.models.layers.patches import latent_of, patches_of
+from nodes.models.layers.steps import made_before
 from nodes.models.sampling.solvers import Velocity
 
 EPS = 1e-5
@@ -143,17 +145,6 @@ def fed(x: Tensor, mixed: Tensor, rest: list[Tensor], mlp: FeedForward) -> Tenso
     return gated(x, gate2, mlp(modulated(gated(x, gate1, mixed), shift2, scale2, EPS)))
 
 
-class TimeEmbed(nn.Module):
-    """W₂ · silu(W₁ s + b₁) + b₂ of the sinusoid s of 1000·t: (S,) → (S, D)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
-
-    def forward(self, t: Tensor) -> Tensor:
-        return self.mlp(sinusoid(t, scale=1000.0).to(self.mlp[0].weight.dtype))
-
-
 class Transformer(nn.Module):
     """Velocity of a latent. A step is `forward`; what does not change between steps is made before it:
 
@@ -172,7 +163,7 @@ class Transformer(nn.Module):
         self.register_tokens = nn.Parameter(torch.randn(1, config.registers, config.width) * 0.02)
         self.positional_encoding = nn.Parameter(torch.randn(1, config.grid**2, config.width) * 0.1)
         self.init_x_linear = nn.Linear(token, config.width)
-        self.t_embedder = TimeEmbed(config.width)
+        self.t_embedder = TimeEmbed(config.width, scale=1000.0)
         self.cond_seq_linear = nn.Linear(config.text_width, config.width, bias=False)
         self.double_layers = nn.ModuleList(DoubleLayer(config) for _ in range(config.double_blocks))
         self.single_layers = nn.ModuleList(SingleLayer(config) for _ in range(config.single_blocks))
@@ -262,7 +253,13 @@ def velocity(
     """
     batch, _, height, width = shape
     text = conditioning["text"]
-    _check_shapes(text, shape, net.config)
+    refuse(
+        "auraflow",
+        whole_patches(shape),
+        own_channels(shape, net.config.latent_channels),
+        fills_batch(text, shape),
+        own_text(text, net.config.text_width),
+    )
     dtype, device = dtype or net.init_x_linear.weight.dtype, net.init_x_linear.weight.device
     text, bias = shortened(text, height * width // 4) if device.type == "cpu" else (text, None)
     text = text.to(device, dtype)
@@ -272,9 +269,7 @@ def velocity(
         return net.modulation(net.t_embedder(t.to(device)))
 
     with torch.no_grad():
-        levels = list(dict.fromkeys(sigmas))
-        steps = modulation(levels)
-        row = {sigma: index for index, sigma in enumerate(levels)}
+        modulated_at = made_before(modulation, sigmas)
         c = net.tokens(text).repeat_interleave(batch // len(text), 0)
         if bias is not None:
             bias = F.pad(bias, (net.config.registers, 0)).to(device, dtype).repeat_interleave(batch // len(text), 0)
@@ -282,8 +277,7 @@ def velocity(
 
     def at(x: Tensor, sigma: float) -> Tensor:
         with torch.no_grad():
-            now = steps.at(row[sigma]) if sigma in row else modulation([sigma])
-            v = net(patches_of(x.to(device, dtype)), c, places, now, bias)
+            v = net(patches_of(x.to(device, dtype)), c, places, modulated_at(sigma), bias)
         return latent_of(v, height, width).to(x.device, x.dtype)
 
     return at
@@ -309,33 +303,3 @@ def shortened(text: Tensor, image: int) -> tuple[Tensor, Tensor | None]:
     bias = torch.zeros(len(text), 1, 1, kept + image)
     bias[torch.arange(len(text)), 0, 0, last] = torch.log((length - kept + 1) * torch.ones(len(text)))
     return text[:, :kept], bias
-
-
-def _check_shapes(text: Tensor, shape: Sequence[int], config: Config) -> None:
-    """Refuse what would fail inside the network with a message about matrices."""
-    batch, channels, height, width = shape
-    found = [
-        (
-            height % 2 or width % 2,
-            f"a latent of {height} × {width} cells does not divide into 2 × 2 patches.",
-            "Use a height and width that are multiples of 16 pixels.",
-        ),
-        (
-            channels != config.latent_channels,
-            f"the latent has {channels} channels, this model takes {config.latent_channels}.",
-            "Make the latent with the autoencoder of this model.",
-        ),
-        (
-            batch % max(len(text), 1) or not len(text),
-            f"{len(text)} texts cannot fill a batch of {batch}.",
-            "Give one prompt, or as many as divide the batch.",
-        ),
-        (
-            text.shape[-1] != config.text_width,
-            f"the text is {text.shape[-1]} wide, this model takes {config.text_width}.",
-            "Encode the prompt with the text encoder of this model.",
-        ),
-    ]
-    problems = [Problem("does-not-fit", "auraflow", what, fix) for wrong, what, fix in found if wrong]
-    if problems:
-        raise Refused(problems)

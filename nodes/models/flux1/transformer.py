@@ -18,13 +18,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from graph_runtime.problem import Problem, Refused
 from nodes.models.flux1.config import Config
 from nodes.models.layers.attention import attend, heads_of
 from nodes.models.layers.embed import Embed, sinusoid
-from nodes.models.layers.modulation import Modulate, gated, modulated, parts_of
+from nodes.models.layers.fits import own_channels, refuse, whole_patches
+from nodes.models.layers.modulation import Modulate, finite, gated, modulated, parts_of
 from nodes.models.layers.norm import QKNorm
+from nodes.models.layers.patches import patches_of as pack
 from nodes.models.layers.rope import rope_table, rotate
+from nodes.models.layers.steps import made_before
 from nodes.models.sampling.solvers import Velocity
 
 
@@ -235,11 +237,6 @@ def feed_forward(config: Config) -> nn.Sequential:
     return nn.Sequential(nn.Linear(config.width, inner), nn.GELU(approximate="tanh"), nn.Linear(inner, config.width))
 
 
-def finite(x: Tensor) -> Tensor:
-    """float16 only: keep the stream inside ±65504, where the released weights would leave it."""
-    return x.clip(-65504, 65504) if x.dtype == torch.float16 else x
-
-
 def velocity(
     net: Transformer,
     conditioning: Mapping[str, Tensor],
@@ -262,7 +259,23 @@ def velocity(
     """
     batch, _, height, width = shape
     text, pooled = conditioning["text"], conditioning["pooled"]
-    _check_shapes(text, pooled, shape, net.config)
+    config, widths = net.config, (text.shape[-1], pooled.shape[-1])
+    refuse(
+        "flux1",
+        whole_patches(shape),
+        own_channels(shape, config.latent_channels),
+        (
+            len(text) != len(pooled) or batch % max(len(text), 1) != 0 or not len(text),
+            f"{len(text)} texts and {len(pooled)} pooled vectors cannot fill a batch of {batch}.",
+            "Give one prompt, or as many as divide the batch.",
+        ),
+        (
+            widths != (config.text_width, config.pooled_width),
+            f"the text is {widths[0]} and {widths[1]} wide, this model takes {config.text_width} and "
+            f"{config.pooled_width}.",
+            "Encode the prompt with the text encoders of this model.",
+        ),
+    )
     dtype, device = dtype or net.img_in.weight.dtype, net.img_in.weight.device
     text, pooled = (given.to(device, dtype) for given in (text, pooled))
     strength = conditioning.get("guidance", torch.full((len(pooled),), guidance))
@@ -276,50 +289,16 @@ def velocity(
         return net.modulation(vec.unflatten(0, (len(levels), -1)))
 
     with torch.no_grad():
-        levels = list(dict.fromkeys(sigmas))
-        steps = modulation(levels)
-        row = {sigma: index for index, sigma in enumerate(levels)}
+        modulated_at = made_before(modulation, sigmas)
         txt = net.txt_in(text).expand(batch, -1, -1)
         angles = net.angles(image_ids(height // 2, width // 2, device), text_ids(text.shape[1], device))
 
     def at(x: Tensor, sigma: float) -> Tensor:
         with torch.no_grad():
-            now = steps.at(row[sigma]) if sigma in row else modulation([sigma]).at(0)
-            v = net(pack(x.to(device, dtype)), txt, now, angles)
+            v = net(pack(x.to(device, dtype)), txt, modulated_at(sigma), angles)
         return unpack(v, height, width).to(x.device, x.dtype)
 
     return at
-
-
-def _check_shapes(text: Tensor, pooled: Tensor, shape: Sequence[int], config: Config) -> None:
-    """Refuse what would fail inside the network with a message about matrices."""
-    batch, channels, height, width = shape
-    found = [
-        (
-            height % 2 or width % 2,
-            f"a latent of {height} × {width} cells does not divide into 2 × 2 patches.",
-            "Use a height and width that are multiples of 16 pixels.",
-        ),
-        (
-            channels != config.latent_channels,
-            f"the latent has {channels} channels, this model takes {config.latent_channels}.",
-            "Make the latent with the autoencoder of this model.",
-        ),
-        (
-            len(text) != len(pooled) or batch % max(len(text), 1) or not len(text),
-            f"{len(text)} texts and {len(pooled)} pooled vectors cannot fill a batch of {batch}.",
-            "Give one prompt, or as many as divide the batch.",
-        ),
-        (
-            (text.shape[-1], pooled.shape[-1]) != (config.text_width, config.pooled_width),
-            f"the text is {text.shape[-1]} and {pooled.shape[-1]} wide, this model takes {config.text_width} and "
-            f"{config.pooled_width}.",
-            "Encode the prompt with the text encoders of this model.",
-        ),
-    ]
-    problems = [Problem("does-not-fit", "flux1", what, fix) for wrong, what, fix in found if wrong]
-    if problems:
-        raise Refused(problems)
 
 
 def image_ids(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
@@ -331,12 +310,6 @@ def image_ids(height: int, width: int, device: torch.device | str = "cpu") -> Te
 def text_ids(length: int, device: torch.device | str = "cpu") -> Tensor:
     """Text has no position: zeros (length, 3)."""
     return torch.zeros(length, 3, device=device)
-
-
-def pack(latent: Tensor) -> Tensor:
-    """2 × 2 cells become one token: (B, C, h, w) → (B, h/2·w/2, C·4), features in the order channel, row, column."""
-    b, c, h, w = latent.shape
-    return latent.view(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(b, h // 2 * (w // 2), c * 4)
 
 
 def unpack(tokens: Tensor, height: int, width: int) -> Tensor:

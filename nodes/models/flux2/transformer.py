@@ -17,14 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from graph_runtime.problem import Problem, Refused
 from nodes.models.flux2.config import Config
 from nodes.models.flux2.tokens import APART, image_ids, pack, references_of, text_ids, unpack
 from nodes.models.layers.attention import attend, heads_of
 from nodes.models.layers.embed import Embed, sinusoid
-from nodes.models.layers.modulation import Modulate, gated, modulated, parts_of
+from nodes.models.layers.fits import fills_batch, own_channels, own_text, refuse
+from nodes.models.layers.modulation import Modulate, finite, gated, modulated, parts_of
 from nodes.models.layers.norm import QKNorm
 from nodes.models.layers.rope import rope_table, rotate
+from nodes.models.layers.steps import made_before
 from nodes.models.sampling.solvers import Velocity
 
 Kept = tuple[Tensor, Tensor]
@@ -304,11 +305,6 @@ def feed_forward(config: Config) -> nn.Sequential:
     return nn.Sequential(up, Gated(), nn.Linear(config.mlp, config.width, bias=False))
 
 
-def finite(x: Tensor) -> Tensor:
-    """float16 only: keep the stream inside ±65504, where the released weights would leave it."""
-    return x.clip(-65504, 65504) if x.dtype == torch.float16 else x
-
-
 def velocity(
     net: Transformer,
     conditioning: Mapping[str, Tensor],
@@ -335,7 +331,18 @@ def velocity(
     """
     batch, _, height, width = shape
     text, references = conditioning["text"], references_of(conditioning)
-    _check_shapes(text, references, shape, net.config)
+    refuse(
+        "flux2",
+        own_channels(shape, net.config.latent_channels),
+        fills_batch(text, shape),
+        own_text(text, net.config.text_width, ": dev's is Mistral, klein's is Qwen3 4B or 8B"),
+        (
+            any(one.ndim != 4 or one.shape[1] != net.config.in_channels for one in references),
+            f"references are {[list(one.shape) for one in references]}, this model takes {net.config.in_channels} "
+            "channels.",
+            "Encode the reference picture with the autoencoder of this model.",
+        ),
+    )
     dtype, device = dtype or net.img_in.weight.dtype, net.img_in.weight.device
     strength = conditioning.get("guidance", torch.full((1,), guidance))
     if len(strength) > 1:
@@ -353,9 +360,7 @@ def velocity(
         return net.modulation(net.vector(t.flatten(), g.flatten()).unflatten(0, (len(levels), -1)))
 
     with torch.no_grad():
-        levels = list(dict.fromkeys(sigmas))
-        steps = modulation(levels)
-        row = {sigma: index for index, sigma in enumerate(levels)}
+        modulated_at = made_before(modulation, sigmas)
         txt = net.txt_in(filled(text)).expand(batch, -1, -1)
         ref = net.img_in(torch.cat([pack(filled(one)) for one in references], dim=1)) if references else None
         places = [image_ids(one.shape[2], one.shape[3], APART * (i + 1), device) for i, one in enumerate(references)]
@@ -367,38 +372,7 @@ def velocity(
 
     def at(x: Tensor, sigma: float) -> Tensor:
         with torch.no_grad():
-            now = steps.at(row[sigma]) if sigma in row else modulation([sigma]).at(0)
-            v = net(pack(x.to(device, dtype)), txt, now, angles, ref, kept)
+            v = net(pack(x.to(device, dtype)), txt, modulated_at(sigma), angles, ref, kept)
         return unpack(v, height, width).to(x.device, x.dtype)
 
     return at
-
-
-def _check_shapes(text: Tensor, references: list[Tensor], shape: Sequence[int], config: Config) -> None:
-    """Refuse what would fail inside the network with a message about matrices."""
-    batch, channels, *_ = shape
-    found = [
-        (
-            channels != config.latent_channels,
-            f"the latent has {channels} channels, this model takes {config.latent_channels}.",
-            "Make the latent with the autoencoder of this model.",
-        ),
-        (
-            batch % max(len(text), 1) or not len(text),
-            f"{len(text)} texts cannot fill a batch of {batch}.",
-            "Give one prompt, or as many as divide the batch.",
-        ),
-        (
-            text.shape[-1] != config.text_width,
-            f"the text is {text.shape[-1]} wide, this model takes {config.text_width}.",
-            "Encode the prompt with the text encoder of this model: dev's is Mistral, klein's is Qwen3 4B or 8B.",
-        ),
-        (
-            any(one.ndim != 4 or one.shape[1] != config.in_channels for one in references),
-            f"references are {[list(r.shape) for r in references]}, this model takes {config.in_channels} channels.",
-            "Encode the reference picture with the autoencoder of this model.",
-        ),
-    ]
-    problems = [Problem("does-not-fit", "flux2", what, fix) for wrong, what, fix in found if wrong]
-    if problems:
-        raise Refused(problems)

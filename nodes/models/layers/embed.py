@@ -33,3 +33,15 @@ class Embed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out_layer(F.silu(self.in_layer(x)))
+
+
+class TimeEmbed(nn.Module):
+    """W₂ · silu(W₁ s + b₁) + b₂ of the sinusoid s of scale · t: (S,) → (S, width)."""
+
+    def __init__(self, width: int, scale: float = 1.0) -> None:
+        super().__init__()
+        self.scale = scale
+        self.mlp = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.mlp(sinusoid(t, scale=self.scale).to(self.mlp[0].weight.dtype))

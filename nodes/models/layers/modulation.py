@@ -36,3 +36,8 @@ def gated(x: Tensor, gate: Tensor, change: Tensor) -> Tensor:
 def parts_of(modulation: Tensor, parts: int) -> tuple[Tensor, ...]:
     """(B, parts·D) → `parts` of (B, 1, D), ready to meet (B, L, D)."""
     return modulation.unsqueeze(1).chunk(parts, dim=-1)
+
+
+def finite(x: Tensor) -> Tensor:
+    """float16 only: keep the stream inside ±65504, where the released weights would leave it."""
+    return x.clip(-65504, 65504) if x.dtype == torch.float16 else x

@@ -19,13 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from graph_runtime.problem import Problem, Refused
 from nodes.models.layers.attention import attend
-from nodes.models.layers.embed import sinusoid
+from nodes.models.layers.embed import TimeEmbed
+from nodes.models.layers.fits import fills_batch, own_channels, own_text, refuse, whole_patches
 from nodes.models.layers.modulation import gated
 from nodes.models.layers.norm import plain_norm
 from nodes.models.layers.patches import latent_of, patches_of
 from nodes.models.layers.rope import rotate
+from nodes.models.layers.steps import made_before
 from nodes.models.lumina.config import Config
 from nodes.models.lumina.defaults import POSITIONS
 from nodes.models.lumina.positions import frequencies, table
@@ -152,17 +153,6 @@ class FinalLayer(nn.Module):
         return self.linear(plain_norm(x) * scale.unsqueeze(1))
 
 
-class TimeEmbed(nn.Module):
-    """W₂ · silu(W₁ s + b₁) + b₂ of the sinusoid s of t, unscaled: (S,) → (S, condition)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
-
-    def forward(self, t: Tensor) -> Tensor:
-        return self.mlp(sinusoid(t).to(self.mlp[0].weight.dtype))
-
-
 class Transformer(nn.Module):
     """What a latent moves by. A step is `forward`; what does not change between steps is made before it:
 
@@ -258,7 +248,19 @@ def velocity(
     batch, channels, height, width = shape
     text, mask = conditioning["text"], conditioning.get("mask")
     mask = torch.ones(text.shape[:2]) if mask is None else mask.ne(0)
-    _check(text, mask, shape, net.config, positions)
+    refuse(
+        "lumina",
+        whole_patches(shape),
+        own_channels(shape, net.config.latent_channels),
+        fills_batch(text, shape),
+        own_text(text, net.config.text_width),
+        (
+            mask.shape != text.shape[:2] or not mask.any(1).all(),
+            f"the mask of the text, {tuple(mask.shape)}, leaves nothing of some text {tuple(text.shape[:2])}.",
+            "Encode the prompt again; even an empty one has a first token.",
+        ),
+        (positions not in POSITIONS, f"positions {positions!r} are unknown.", f"Use one of {', '.join(POSITIONS)}."),
+    )
     dtype, device = dtype or net.x_embedder.weight.dtype, net.x_embedder.weight.device
     every = bool(mask.all())
     text, mask = text.to(device, dtype), mask.to(device)
@@ -287,57 +289,14 @@ def velocity(
         return one.repeat_interleave(batch // len(text), axis)
 
     with torch.no_grad():
-        levels = list(dict.fromkeys(sigmas))
-        steps, turned = modulation(levels), {sigma: turns(sigma) for sigma in levels}
-        row = {sigma: index for index, sigma in enumerate(levels)}
+        modulated_at, turned = made_before(modulation, sigmas), {sigma: turns(sigma) for sigma in sigmas}
         read = tuple(Read(fill(one.k), fill(one.v)) for one in net.read(text))
         seen = None if every else fill(mask)[:, None, None].bool()
 
     def at(x: Tensor, sigma: float) -> Tensor:
-        known = sigma in row
         with torch.no_grad():
-            now, angles = (steps.at(row[sigma]), turned[sigma]) if known else (modulation([sigma]).at(0), turns(sigma))
-            v = net(patches_of(x.to(device, dtype)), now, angles, scale, read, seen)
+            angles = turned[sigma] if sigma in turned else turns(sigma)
+            v = net(patches_of(x.to(device, dtype)), modulated_at(sigma), angles, scale, read, seen)
         return -latent_of(v, height, width)[:, :channels].to(x.device, x.dtype)
 
     return at
-
-
-def _check(text: Tensor, mask: Tensor, shape: Sequence[int], config: Config, positions: str) -> None:
-    """Refuse what would fail inside the network with a message about matrices."""
-    batch, channels, height, width = shape
-    found = [
-        (
-            height % 2 or width % 2,
-            f"a latent of {height} × {width} cells does not divide into 2 × 2 patches.",
-            "Use a height and width that are multiples of 16 pixels.",
-        ),
-        (
-            channels != config.latent_channels,
-            f"the latent has {channels} channels, this model takes {config.latent_channels}.",
-            "Make the latent with the autoencoder of this model.",
-        ),
-        (
-            batch % max(len(text), 1) or not len(text),
-            f"{len(text)} texts cannot fill a batch of {batch}.",
-            "Give one prompt, or as many as divide the batch.",
-        ),
-        (
-            text.shape[-1] != config.text_width,
-            f"the text is {text.shape[-1]} wide, this model takes {config.text_width}.",
-            "Encode the prompt with the text encoder of this model.",
-        ),
-        (
-            mask.shape != text.shape[:2] or not mask.any(1).all(),
-            f"the mask of the text, {tuple(mask.shape)}, leaves nothing of some text {tuple(text.shape[:2])}.",
-            "Encode the prompt again; even an empty one has a first token.",
-        ),
-        (
-            positions not in POSITIONS,
-            f"positions {positions!r} are unknown.",
-            f"Use one of {', '.join(POSITIONS)}.",
-        ),
-    ]
-    problems = [Problem("does-not-fit", "lumina", what, fix) for wrong, what, fix in found if wrong]
-    if problems:
-        raise Refused(problems)
