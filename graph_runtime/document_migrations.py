@@ -89,8 +89,11 @@ class Reshaped:
         self.change(document)
 
 
-# In the order they were invented; never remove or rename one. The first format has nothing behind it.
-MIGRATIONS: tuple[Migration, ...] = ()
+# In the order they were invented; never remove or rename one.
+MIGRATIONS: tuple[Migration, ...] = (
+    # Text encoders of every family are loaded by one node, so its files are no longer called by Flux.1's encoders.
+    Renamed("text-encoder-files", "core/load_text_encoder", inputs={"clip": "file", "t5": "second_file"}),
+)
 
 
 def migrate(document: dict[str, Any], migrations: Iterable[Migration]) -> list[str]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_runtime.document import Document, open_document
-from graph_runtime.document_migrations import Renamed, Reshaped
+from graph_runtime.document_migrations import MIGRATIONS, Renamed, Reshaped
 from graph_runtime.graph import Graph, Join
 from graph_runtime.jsontext import MAX_INT
 from graph_runtime.problem import Refused
@@ -19,7 +19,7 @@ def document(**more: Any) -> dict[str, Any]:
     return {
         "format": "latentloom",
         "version": 1,
-        "migrations": [],
+        "migrations": [one.name for one in MIGRATIONS],
         "title": "Sums",
         "steps": {
             "n": {"kind": "math/number", "version": 1, "inputs": {"value": 2.5}, "position": [10, 20.5], "note": "hi"},

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_runtime.document import open_document
-from graph_runtime.document_migrations import Renamed
+from graph_runtime.document_migrations import MIGRATIONS, Renamed
 from graph_runtime.graph import Graph, Join
 from graph_runtime.oneshot import Changes, change
 from graph_runtime.problem import Refused
@@ -43,7 +43,7 @@ def document(**more: Any) -> dict[str, Any]:
     return {
         "format": "latentloom",
         "version": 1,
-        "migrations": [],
+        "migrations": [one.name for one in MIGRATIONS],
         "title": "Sums",
         "steps": {
             "n": {"kind": "math/number", "inputs": {"value": 1.0}},

@@ -11,6 +11,7 @@ import pytest
 from workbench import SCHNELL, Bench
 
 from graph_runtime.document import open_document
+from graph_runtime.document_migrations import MIGRATIONS
 
 FOLDER = Path(__file__).parents[2] / "nodes" / "workflows"
 WORKFLOWS = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -33,7 +34,32 @@ def test_nothing_is_wrong_with_it_and_every_step_has_its_place(name: str, shared
     places = [step.position for step in document.steps.values()]
     assert None not in places
     assert len(set(places)) == len(places)
-    assert document.to_json() == read(name)
+    assert document.to_json() == read(name) | {"migrations": [one.name for one in MIGRATIONS]}
+
+
+def test_text_encoders_of_an_older_workflow_are_found_under_their_new_names(shared: Bench) -> None:
+    """load_text_encoder called its two files clip and t5 when only Flux.1 was read."""
+    older = {"kind": "core/load_text_encoder", "inputs": {"clip": f"{SCHNELL}/text_encoder", "t5": "t5.safetensors"}}
+    inner = {"steps": {"load": json.loads(json.dumps(older))}, "inputs": [], "outputs": []}
+    raw = {"format": "latentloom", "version": 1, "steps": {"text": older}, "definitions": {"d": inner}}
+    document, problems = open_document(raw, shared.worker.defs)
+    renamed = {"file": f"{SCHNELL}/text_encoder", "second_file": "t5.safetensors"}
+    assert document.steps["text"].inputs == renamed and document.definitions["d"].steps["load"].inputs == renamed
+    assert not [one for one in problems if one.code == "unknown-input"]
+    again, _ = open_document(document.to_json(), shared.worker.defs)
+    assert again.to_json() == document.to_json()
+
+
+def test_an_older_workflow_with_two_text_encoders_runs(shared: Bench, models: Path) -> None:
+    inputs = {"clip": f"{SCHNELL}/text_encoder", "t5": f"{SCHNELL}/text_encoder_2", "tokenizers": SCHNELL}
+    raw = {"steps": {
+        "read": {"kind": "core/load_text_encoder", "inputs": inputs},
+        "say": {"kind": "core/encode_text", "inputs": {
+            "text_encoder": {"join": ["read", "text_encoder"]}, "prompt": "a circle", "max_length": 8}},
+    }}  # fmt: skip
+    document, _ = open_document(raw, shared.worker.defs)
+    steps = {id: (one.kind.removeprefix("core/"), one.inputs) for id, one in document.steps.items()}
+    assert shared.good(steps, "say").one("say").tensors["text"].shape[1] == 8
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
