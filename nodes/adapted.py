@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import nn
 
-from graph_runtime.context import Context
+from graph_runtime.context import Context, Plan
 from nodes.models.family import family_named
 from nodes.models.layers.lowrank import attached
 from nodes.models.load import encoder_outline, outline
@@ -70,7 +70,7 @@ class Lora:
     def fresh(self) -> bool:
         return self.stored.fresh()
 
-    def load(self, device: str, plan: str) -> Placed:
+    def load(self, device: str, plan: Plan) -> Placed:
         self.stored.check()
         return Placed(lora.load(changes(Path(self.stored.path), self.base), DTYPES[self.base.dtype], device))
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from graph_runtime.problem import Problem, Refused
 from nodes.models.auraflow.config import Config
 from nodes.models.layers.attention import attend
+from nodes.models.layers.blocks import Blocks
 from nodes.models.layers.embed import TimeEmbed
 from nodes.models.layers.fits import fills_batch, own_channels, own_text, refuse, whole_patches
 from nodes.models.layers.modulation import gated, modulated, parts_of
@@ -165,8 +166,8 @@ class Transformer(nn.Module):
         self.init_x_linear = nn.Linear(token, config.width)
         self.t_embedder = TimeEmbed(config.width, scale=1000.0)
         self.cond_seq_linear = nn.Linear(config.text_width, config.width, bias=False)
-        self.double_layers = nn.ModuleList(DoubleLayer(config) for _ in range(config.double_blocks))
-        self.single_layers = nn.ModuleList(SingleLayer(config) for _ in range(config.single_blocks))
+        self.double_layers = Blocks(DoubleLayer(config) for _ in range(config.double_blocks))
+        self.single_layers = Blocks(SingleLayer(config) for _ in range(config.single_blocks))
         self.modF = modulation_of(config.width, 2)
         self.final_linear = nn.Linear(config.width, token, bias=False)
 
@@ -214,10 +215,10 @@ class Transformer(nn.Module):
         →           (B, N, 4·C)    for `latent_of`
         """
         x = self.init_x_linear(patches) + places
-        for block, (x_mod, c_mod) in zip(self.double_layers, modulation.double, strict=True):
+        for block, (x_mod, c_mod) in zip(self.double_layers.in_order(), modulation.double, strict=True):
             x, c = block(x, c, x_mod, c_mod, bias)
         both = torch.cat((c, x), dim=1)
-        for block, mod in zip(self.single_layers, modulation.single, strict=True):
+        for block, mod in zip(self.single_layers.in_order(), modulation.single, strict=True):
             both = block(both, mod, bias)
         shift, scale = parts_of(modulation.final, 2)
         return self.final_linear(torch.addcmul(shift, both[:, c.shape[1] :], 1 + scale))  # no norm before it

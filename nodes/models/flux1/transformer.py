@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from nodes.models.flux1.config import Config
 from nodes.models.layers.attention import attend, heads_of
+from nodes.models.layers.blocks import Blocks
 from nodes.models.layers.embed import Embed, sinusoid
 from nodes.models.layers.fits import own_channels, refuse, whole_patches
 from nodes.models.layers.modulation import Modulate, finite, gated, modulated, parts_of
@@ -172,8 +173,8 @@ class Transformer(nn.Module):
         if config.guidance:
             self.guidance_in = Embed(256, config.width)
         self.txt_in = nn.Linear(config.text_width, config.width)
-        self.double_blocks = nn.ModuleList(DoubleBlock(config) for _ in range(config.double_blocks))
-        self.single_blocks = nn.ModuleList(SingleBlock(config) for _ in range(config.single_blocks))
+        self.double_blocks = Blocks(DoubleBlock(config) for _ in range(config.double_blocks))
+        self.single_blocks = Blocks(SingleBlock(config) for _ in range(config.single_blocks))
         self.final_layer = FinalLayer(config)
 
     def vector(self, t: Tensor, pooled: Tensor, guidance: Tensor | None = None) -> Tensor:
@@ -217,10 +218,10 @@ class Transformer(nn.Module):
         →           (B, N, C_out)
         """
         x = self.img_in(img)
-        for block, (img_mod, txt_mod) in zip(self.double_blocks, modulation.double, strict=True):
+        for block, (img_mod, txt_mod) in zip(self.double_blocks.in_order(), modulation.double, strict=True):
             x, txt = block(x, txt, img_mod, txt_mod, angles)
         x = torch.cat((txt, x), dim=1)
-        for block, mod in zip(self.single_blocks, modulation.single, strict=True):
+        for block, mod in zip(self.single_blocks.in_order(), modulation.single, strict=True):
             x = block(x, mod, angles)
         return self.final_layer(x[:, txt.shape[1] :], modulation.final)
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from nodes.models.flux2.config import Config
 from nodes.models.flux2.tokens import APART, image_ids, pack, references_of, text_ids, unpack
 from nodes.models.layers.attention import attend, heads_of
+from nodes.models.layers.blocks import Blocks
 from nodes.models.layers.embed import Embed, sinusoid
 from nodes.models.layers.fits import fills_batch, own_channels, own_text, refuse
 from nodes.models.layers.modulation import Modulate, finite, gated, modulated, parts_of
@@ -212,8 +213,8 @@ class Transformer(nn.Module):
         self.double_stream_modulation_img = Modulate(width, 6, bias=False)
         self.double_stream_modulation_txt = Modulate(width, 6, bias=False)
         self.single_stream_modulation = Modulate(width, 3, bias=False)
-        self.double_blocks = nn.ModuleList(DoubleBlock(config) for _ in range(config.double_blocks))
-        self.single_blocks = nn.ModuleList(SingleBlock(config) for _ in range(config.single_blocks))
+        self.double_blocks = Blocks(DoubleBlock(config) for _ in range(config.double_blocks))
+        self.single_blocks = Blocks(SingleBlock(config) for _ in range(config.single_blocks))
         self.final_layer = FinalLayer(config)
 
     def vector(self, t: Tensor, guidance: Tensor | None = None) -> Tensor:
@@ -251,10 +252,10 @@ class Transformer(nn.Module):
         """
         x, kept = references, []
         img_mod, mod = parts_of(modulation.img, 6), parts_of(modulation.single, 3)
-        for block in self.double_blocks:
+        for block in self.double_blocks.in_order():
             x, pair = block.alone(x, img_mod, angles)
             kept.append(pair)
-        for block in self.single_blocks:
+        for block in self.single_blocks.in_order():
             x, pair = block.alone(x, mod, angles)
             kept.append(pair)
         return kept
@@ -283,11 +284,11 @@ class Transformer(nn.Module):
             x = torch.cat((x, references.expand(len(x), -1, -1)), dim=1)
         img_mod, txt_mod = parts_of(modulation.img, 6), parts_of(modulation.txt, 6)
         pairs = iter(kept)
-        for block in self.double_blocks:
+        for block in self.double_blocks.in_order():
             x, txt = block(x, txt, img_mod, txt_mod, angles, next(pairs, None))
         x = torch.cat((txt, x), dim=1)
         mod = parts_of(modulation.single, 3)
-        for block in self.single_blocks:
+        for block in self.single_blocks.in_order():
             x = block(x, mod, angles, next(pairs, None))
         start = txt.shape[1]
         return self.final_layer(x[:, start : start + count], modulation.final)

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nodes.models.layers.attention import attend
+from nodes.models.layers.blocks import Blocks
 from nodes.models.layers.embed import TimeEmbed
 from nodes.models.layers.fits import fills_batch, own_channels, own_text, refuse, whole_patches
 from nodes.models.layers.modulation import gated
@@ -173,7 +174,7 @@ class Transformer(nn.Module):
         self.cap_embedder = nn.Sequential(
             nn.LayerNorm(config.text_width), nn.Linear(config.text_width, config.condition)
         )
-        self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.layers = Blocks(Block(config) for _ in range(config.layers))
         self.final_layer = FinalLayer(config)
 
     def condition(self, t: Tensor, text: Tensor, mask: Tensor) -> Tensor:
@@ -209,7 +210,7 @@ class Transformer(nn.Module):
         →           (B, N, 4·C')   for `latent_of`; from noise to picture
         """
         x = self.x_embedder(patches)
-        for block, mod, text in zip(self.layers, modulation.layers, read, strict=True):
+        for block, mod, text in zip(self.layers.in_order(), modulation.layers, read, strict=True):
             x = block(x, mod, turns, scale, text, mask)
         return self.final_layer(x, modulation.final)
 

@@ -1,0 +1,40 @@
+"""The repeated blocks of a transformer, run in order through one seam.
+
+A plain transformer holds all of its blocks where it computes, and `in_order` is then the list itself. Under a plan that
+keeps blocks elsewhere, a lender stands behind the seam: it has each block's weights ready when the block is handed out,
+and takes them away after it. What is handed out is called like the block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from torch import nn
+
+
+class Lender(Protocol):
+    """What brings the weights of blocks and takes them away."""
+
+    def through(self, blocks: Blocks) -> Iterator[Any]:
+        """Each block in order, ready to be called from when it is given until the next one is asked for."""
+
+
+class Blocks(nn.ModuleList):
+    """Blocks of one kind: `for block in blocks.in_order(): x = block(x, …)`.
+
+    lender  None: all weights are where they are used
+
+    Iterating over the list itself gives the modules as they are, for what needs no weights that could be elsewhere.
+    """
+
+    lender: Lender | None = None
+
+    def in_order(self) -> Iterator[Any]:
+        """What to call, one after the other; each is asked for after the one before has been called."""
+        return iter(self._modules.values()) if self.lender is None else self.lender.through(self)
+
+
+def blocks_of(module: nn.Module) -> list[Blocks]:
+    """The lists of blocks of a transformer, in the order in which they run."""
+    return [one for one in module.children() if isinstance(one, Blocks)]
