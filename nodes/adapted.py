@@ -17,6 +17,7 @@ from torch import nn
 
 from graph_runtime.context import Context
 from nodes.models.family import family_named
+from nodes.models.layers.attention import attending
 from nodes.models.layers.lowrank import attached
 from nodes.models.load import encoder_outline, outline
 from nodes.models.weights import lora
@@ -32,6 +33,8 @@ def in_use(ctx: Context, recipe: Model | TextEncoder) -> Iterator[Any]:
     """As `ctx.use(recipe)`, with the model and each of its LoRAs loaded and kept apart."""
     with ExitStack() as stack:
         net = stack.enter_context(ctx.use(replace(recipe, loras=())))
+        if isinstance(recipe, Model):
+            stack.enter_context(attending(recipe.attention, ctx.device))
         for applied in recipe.loras:
             changes = stack.enter_context(ctx.use(applied.lora))
             stack.enter_context(attached(net, changes, applied.strength))
