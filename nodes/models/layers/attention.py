@@ -70,12 +70,15 @@ def attending(backend: str, device: str) -> Iterator[None]:
     reason = missing(backend, device)
     if reason:
         raise _refused(backend, f"{reason}.")
-    if backend == AUTO and torch.device(device).type != "cuda":
+    if backend == AUTO:
+        if torch.device(device).type == "cuda":  # for good: it changes nothing but which is tried first
+            order = [int(BACKENDS[name]) for name in FASTEST_FIRST]
+            others = [one for one in torch._C._get_sdp_priority_order() if one not in order]
+            torch._C._set_sdp_priority_order([*order, *others])
         yield
         return
-    chosen = FASTEST_FIRST if backend == AUTO else [backend]
     try:
-        with sdpa_kernel([BACKENDS[name] for name in chosen], set_priority=len(chosen) > 1):
+        with sdpa_kernel(BACKENDS[backend]):
             yield
     except RuntimeError as error:
         if not str(error).startswith(NONE_FITS):
