@@ -9,11 +9,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Literal, Protocol, runtime_checkable
 
 from graph_runtime.problem import Cancelled
+
+Where = Literal["device", "host", "disk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One way to have a model in memory while it is used.
+
+    name    "resident": all of it on the device. "lean": what is only needed before the steps comes and goes.
+            "prefetch": blocks too, ahead of their use, from the host's memory. "disk": the same, from the file
+    device  bytes on the device, at the most;  host  bytes in the machine's memory besides
+    early   where what is only needed before the steps waits;  blocks  where those wait that are `away`
+    away    numbers of the blocks that have no place of their own on the device, in the order in which they run
+    ahead   how many of those are on their way, or there, while one computes; there is a buffer for each, and one for it
+    """
+
+    name: str
+    device: int
+    host: int = 0
+    early: Where = "device"
+    blocks: Where = "device"
+    away: tuple[int, ...] = ()
+    ahead: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What the parts of a model take, in bytes, as its headers tell.
+
+    always  what is needed all the time
+    early   what is needed before the steps only, such as the weights of modulation;  leaf  the largest of its layers
+    blocks  each repeated block, in the order in which they run, without what is early in it
+    stored  whether its parts can be read from the file as they are needed
+    """
+
+    always: int
+    early: int = 0
+    leaf: int = 0
+    blocks: tuple[int, ...] = ()
+    stored: bool = True
+
+    @property
+    def total(self) -> int:
+        return self.always + self.early + sum(self.blocks)
 
 
 class Loaded(Protocol):
@@ -48,8 +93,16 @@ class Recipe(Protocol):
     def nbytes(self) -> int:
         """Bytes it will take on the device, known before loading (from headers)."""
 
-    def load(self, device: str, plan: str) -> Loaded:
-        """Bring it into memory. `plan` is one of residency's: "resident", then "offload" after an out-of-memory."""
+    def load(self, device: str, plan: Plan) -> Loaded:
+        """Bring it into memory. A recipe without `footprint` is only ever asked for the plan "resident"."""
+
+
+@runtime_checkable
+class InParts(Recipe, Protocol):
+    """A recipe whose model need not be on the device as a whole."""
+
+    def footprint(self) -> Footprint:
+        """What its parts take; headers are read. Without blocks and early parts there is only one plan."""
 
 
 class Reporter(Protocol):

@@ -5,8 +5,9 @@
                     Where the device is the CPU there is only one memory, and only this budget
 
 A model in use never leaves. Of the others the one that was used longest ago leaves first: from the device to the host
-if there is room, from the host for good. When memory runs out all the same, everything that is not in use leaves and
-the model is loaded once more under its next plan; then the run fails with the numbers.
+if there is room, from the host for good. What is loaded is loaded under the best of its plans that fits beside what is
+in use (`graph_runtime.plans`). When memory runs out all the same, everything that is not in use leaves and the model is
+loaded once more under its next plan; then the run fails with the numbers.
 
 Knows models only as `Recipe` and `Loaded`: no tensor, no device library. Out of memory is `MemoryError`, any exception
 class named `OutOfMemoryError`, or what the CPU's allocator says.
@@ -21,14 +22,11 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from graph_runtime.context import Loaded, Recipe
+from graph_runtime.context import Footprint, InParts, Loaded, Plan, Recipe
+from graph_runtime.plans import choose, least, resident, smaller
 from graph_runtime.problem import Problem, Refused
-
-Plan = Literal["resident", "offload"]
-PLANS: tuple[Plan, ...] = ("resident", "offload")
-"""How to load, best first. resident: all on the device. offload: on the host, and what is computing on the device."""
 
 HOST = "cpu"
 
@@ -38,9 +36,9 @@ class _Held:
     """One model in memory."""
 
     key: str
-    title: str
+    recipe: Recipe
     loaded: Loaded
-    weight: int  # bytes of the whole of it, wherever they are
+    weight: int  # bytes of the whole of it, when it waits on the host
     plan: Plan
     on_device: bool = True
     users: int = 0
@@ -48,11 +46,12 @@ class _Held:
 
     @property
     def device_bytes(self) -> int:
-        return self.loaded.nbytes if self.on_device else 0
+        """All it may take while it is used, though some of that comes and goes."""
+        return max(self.plan.device, self.loaded.nbytes) if self.on_device else 0
 
     @property
     def host_bytes(self) -> int:
-        return self.weight - min(self.weight, self.device_bytes)
+        return self.plan.host if self.on_device else self.weight
 
 
 class Residency:
@@ -65,7 +64,7 @@ class Residency:
         self._device_budget = host_bytes if self._one_memory else gpu_bytes
         self._host_budget = 0 if self._one_memory else host_bytes
         self._held: dict[str, _Held] = {}
-        self._demoted: dict[str, Plan] = {}  # what an out-of-memory has put under a later plan than the first
+        self._demoted: dict[str, Plan] = {}  # what ran out of memory, and the plan it had
         self._may_retry = False
         self._when_it_ran_out = ""
         self._clock = itertools.count()
@@ -90,7 +89,7 @@ class Residency:
         finally:
             with self._lock:
                 held.users -= 1
-                if not held.users and self._demoted.get(held.key, held.plan) != held.plan:
+                if not held.users and self._demoted.get(held.key) == held.plan:
                     self._close(held, for_good=False)
 
     def recover(self, error: BaseException) -> bool:
@@ -103,6 +102,12 @@ class Residency:
             self._may_retry = False
             self.evict()
             return retry
+
+    def make_room(self, wanted: int) -> bool:
+        """Let models that are not in use leave the device until `wanted` bytes are free; whether they are then."""
+        with self._lock:
+            self._make_room(wanted)
+            return self._device_budget - self._device_bytes() >= wanted
 
     def evict(self, *, close: bool = True) -> None:
         """Let every model go that is not in use: for good, or (`close=False`) from the device to the host."""
@@ -126,8 +131,8 @@ class Residency:
         with self._lock:
             models = [
                 {
-                    "title": held.title,
-                    "plan": held.plan,
+                    "title": held.recipe.title,
+                    "plan": held.plan.name,
                     "in_use": held.users > 0,
                     "device_bytes": held.device_bytes,
                     "host_bytes": held.host_bytes,
@@ -157,41 +162,57 @@ class Residency:
             return held
 
     def _load(self, recipe: Recipe) -> _Held:
-        """Load under the first plan that fits; after an out-of-memory once more, under the next."""
+        """Load under the best plan that fits beside what is in use; after an out-of-memory once more, under the next.
+
+        Nothing is read where no plan fits.
+        """
         key, weight = recipe.key(), recipe.nbytes()
-        first = PLANS.index(self._demoted.get(key, PLANS[0]))
-        reason = f"it needs {size(weight)}"
-        for plan in PLANS[first : first + 2]:
-            if plan == "resident" or self._one_memory:
-                if weight > self._device_budget - self._device_bytes(in_use=True):
-                    continue
-                self._make_room(weight)
-            else:
-                self._make_room(self._device_budget)  # it takes what it can get
-                self._make_host_room(weight)
+        tried = self._demoted.get(key)
+        reason = ""
+        for _ in range(2):
+            plan = self._chosen(recipe, weight, tried)
+            if plan is None:
+                break
+            self._make_room(plan.device)
+            self._make_host_room(plan.host)
             try:
                 loaded = recipe.load(self.device, plan)
             except BaseException as error:
                 if not is_out_of_memory(error):
                     raise
-                reason = f"it needs {size(weight)}, and memory ran out while loading"
+                reason = f"{self._needs(recipe, weight)}, and memory ran out while loading"
                 traceback.clear_frames(error.__traceback__)
             else:
-                held = _Held(key, recipe.title, loaded, max(weight, loaded.nbytes), plan)
+                held = _Held(key, recipe, loaded, max(weight, loaded.nbytes), plan)
                 held.users = 1  # while room is made for what it took beyond its estimate
                 self._held[key] = held
                 self._make_room(0)
                 held.users = 0
                 return held
             self.evict()
-        raise Refused(self._problem(recipe.title, reason, self._standing()))
+            tried = plan
+        raise Refused(self._problem(recipe.title, reason or self._needs(recipe, weight), self._standing()))
+
+    def _chosen(self, recipe: Recipe, weight: int, tried: Plan | None) -> Plan | None:
+        """The best plan that fits beside what is in use, and is smaller than the one that was tried."""
+        free = self._device_budget - self._device_bytes(in_use=True)
+        if tried is None and weight <= free:
+            return resident(weight)
+        host = self._host_budget - self._host_bytes(in_use=True)
+        return choose(_parts(recipe, weight), free, host, self._one_memory, tried)
+
+    def _needs(self, recipe: Recipe, weight: int) -> str:
+        """What the model takes as a whole, and what it takes at the least."""
+        smallest = least(_parts(recipe, weight), self._one_memory)
+        at_least = f", at least {size(smallest.device)} under the plan {smallest.name}"
+        return f"it needs {size(weight)}{at_least if smallest.device < weight else ''}"
 
     def _return_to_device(self, held: _Held) -> bool:
         """Bring a parked model back; False if there is no room, and it is then closed."""
-        if held.weight <= self._device_budget - self._device_bytes(in_use=True):
+        if held.plan.device <= self._device_budget - self._device_bytes(in_use=True):
             held.users += 1  # so that making room does not take it
             try:
-                self._make_room(held.weight)
+                self._make_room(held.plan.device)
                 held.loaded.move(self.device)
                 held.on_device = True
                 return True
@@ -206,9 +227,8 @@ class Residency:
 
     def _demote(self, held: _Held) -> None:
         """Let the model be loaded under its next plan the next time, if it has one."""
-        following = PLANS[PLANS.index(held.plan) + 1 :]
-        if following:
-            self._demoted[held.key] = following[0]
+        if isinstance(held.recipe, InParts) and smaller(held.recipe.footprint(), self._one_memory, held.plan):
+            self._demoted[held.key] = held.plan
             self._may_retry = True
 
     def _make_room(self, wanted: int) -> None:
@@ -223,11 +243,11 @@ class Residency:
         for held in self._idle():
             if self._host_budget - self._host_bytes() >= wanted:
                 return
-            if not held.on_device:
+            if held.host_bytes:
                 self._close(held)
 
     def _leave_device(self, held: _Held) -> None:
-        if self._one_memory or held.plan != "resident" or held.weight > self._host_budget:
+        if self._one_memory or held.plan.blocks == "disk" or held.weight > self._host_budget:
             self._close(held)
             return
         held.users += 1
@@ -258,14 +278,15 @@ class Residency:
     def _device_bytes(self, *, in_use: bool = False) -> int:
         return sum(held.device_bytes for held in self._held.values() if held.users or not in_use)
 
-    def _host_bytes(self) -> int:
-        return 0 if self._one_memory else sum(held.host_bytes for held in self._held.values())
+    def _host_bytes(self, *, in_use: bool = False) -> int:
+        counted = (held for held in self._held.values() if held.users or not in_use)
+        return 0 if self._one_memory else sum(held.host_bytes for held in counted)
 
     def _standing(self) -> str:
         """What is free and who holds the rest, in words."""
         free = max(0, self._device_budget - self._device_bytes())
         holders = [
-            f"{held.title} {size(held.device_bytes)}{' in use' if held.users else ''}"
+            f"{held.recipe.title} {size(held.device_bytes)}{' in use' if held.users else ''}"
             for held in sorted(self._held.values(), key=lambda held: -held.device_bytes)
             if held.device_bytes
         ]
@@ -276,6 +297,10 @@ class Residency:
         setting = "host_memory" if self._one_memory else "gpu_memory"
         fix = f"Use a smaller or quantized model or a smaller picture, or allow more with the setting {setting}."
         return Problem("out-of-memory", place, f"{reason}; {standing}.", fix)
+
+
+def _parts(recipe: Recipe, weight: int) -> Footprint:
+    return recipe.footprint() if isinstance(recipe, InParts) else Footprint(weight)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -16,13 +16,20 @@ from typing import Any, NamedTuple
 import psutil
 import torch
 
-from graph_runtime.context import Recipe
+from graph_runtime.context import Footprint, Plan, Recipe
 from graph_runtime.sockets import socket
 from nodes.models.encoders.keys import loaded
 from nodes.models.family import FAMILIES, Family, Found, LatentFormat, family_named, find
 from nodes.models.layers.attention import AUTO
 from nodes.models.layers.lowrank import attach
-from nodes.models.load import encoder_outline, load_autoencoder, load_text_encoder, load_transformer, outline
+from nodes.models.load import (
+    encoder_outline,
+    load_autoencoder,
+    load_text_encoder,
+    outline,
+    parts_of_transformer,
+    place_transformer,
+)
 from nodes.models.sampling.skipping import Skipping
 from nodes.models.weights.blocks import BLOCKS
 from nodes.models.weights.part import Part
@@ -154,11 +161,11 @@ def _named(loras: tuple[Applied, ...]) -> str:
     return "".join(f" + {one.lora.title} × {one.strength:g}" for one in loras)
 
 
-def _with(placed: Placed, loras: tuple[Applied, ...], device: str, plan: str) -> Placed | Beside:
+def _with(placed: Placed, loras: tuple[Applied, ...], device: str) -> Placed | Beside:
     """A loaded model with its LoRAs on it for good. `nodes.adapted.in_use` loads them apart instead."""
     if not loras:
         return placed
-    others = [one.lora.load(device, plan) for one in loras]
+    others = [one.lora.load(device, Plan("resident", one.lora.nbytes())) for one in loras]
     for one, other in zip(loras, others, strict=True):
         attach(placed.value, other.value, one.strength)  # type: ignore[arg-type]
     return Beside(placed, others)  # type: ignore[arg-type]
@@ -221,9 +228,13 @@ class Model:
         space = latent_format(family_named(self.family))
         return count, self.config.latent_channels, height // space.downscale, width // space.downscale
 
-    def load(self, device: str, plan: str) -> Placed | Beside:
-        placed = Placed(load_transformer(self.stored.found(), DTYPES[self.dtype], device, self.storage))
-        return _with(placed, self.loras, device, plan)
+    def footprint(self) -> Footprint:
+        parts = parts_of_transformer(self.stored.found(), DTYPES[self.dtype], self.storage)
+        return replace(parts, always=parts.always + sum(one.lora.nbytes() for one in self.loras))
+
+    def load(self, device: str, plan: Plan) -> Placed | Beside:
+        placed = place_transformer(self.stored.found(), DTYPES[self.dtype], device, self.storage, plan)
+        return _with(placed, self.loras, device)
 
 
 @socket("TEXT_ENCODER", color="#ffe082", shape="hexagon")
@@ -288,14 +299,14 @@ class TextEncoder:
         """The same with so many layers of its language model. Raises Refused when there are not so many."""
         return replace(self, reach=reach).kept_in(self.storage, self.parts())
 
-    def load(self, device: str, plan: str) -> Placed | Beside:
+    def load(self, device: str, plan: Plan) -> Placed | Beside:
         parts = self.parts()
         if self.tokenizers:
             folders = tokenizer_folders(Path(self.tokenizers.path), list(parts))
             parts = {kind: replace(part, tokenizer=folders[kind]) for kind, part in parts.items()}
         dtype, family = DTYPES[self.dtype], family_named(self.family)
         placed = Placed(load_text_encoder(family, parts, dtype, device, self.reach, self.storage))
-        return _with(placed, self.loras, device, plan)
+        return _with(placed, self.loras, device)
 
 
 def tokenizer_folders(folder: Path, kinds: list[str]) -> Mapping[str, Path]:
@@ -340,7 +351,7 @@ class Vae:
     def summary(self) -> str:
         return f"{self.title}: {self.channels} channels, {self.dtype}"
 
-    def load(self, device: str, plan: str) -> Placed:
+    def load(self, device: str, plan: Plan) -> Placed:
         part = self.stored.found().parts["vae"]
         net = load_autoencoder(part, DTYPES[self.dtype], device, self.space)
         return Placed(net.to(memory_format=LAYOUTS[self.layout]))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import nn
 
+from graph_runtime.context import Footprint, Plan
 from nodes.models.autoencoders import flux2, kl
 from nodes.models.autoencoders import keys as autoencoder_keys
 from nodes.models.encoders import clip, gemma, language, t5, umt5
@@ -20,10 +21,14 @@ from nodes.models.encoders.tekken import Words, load_words
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
 from nodes.models.family import Family, Found, LatentFormat
 from nodes.models.layers.bnb import settle
-from nodes.models.weights.fill import Dtype, fill
+from nodes.models.weights.fill import Dtype, fill, prepared
+from nodes.models.weights.packing import BITSANDBYTES
 from nodes.models.weights.part import Part
 from nodes.models.weights.pieces import Source
+from nodes.models.weights.place import Placed
+from nodes.models.weights.portions import footprint
 from nodes.models.weights.storage import UNPACKED, pack_linears
+from nodes.models.weights.streamed import load_streamed
 from nodes.models.weights.tensor import bad_file
 
 M = TypeVar("M", bound=nn.Module)
@@ -54,6 +59,22 @@ def load_transformer(found: Found, dtype: Dtype, device: str = "cpu", storage: s
     module, rename = outline(found, storage)
     part, copies = found.parts["transformer"], getattr(found.family and found.family.keys, "copies", None)
     return _filled(module, part, rename, dtype, device, copies(part) if copies else {})
+
+
+def place_transformer(found: Found, dtype: torch.dtype, device: str, storage: str, plan: Plan) -> Placed:
+    """The same, in memory as a plan says."""
+    if plan.name == "resident":
+        return Placed(load_transformer(found, dtype, device, storage))
+    module, rename = outline(found, storage)
+    part, copies = found.parts["transformer"], getattr(found.family and found.family.keys, "copies", None)
+    filling = prepared(module, part.header, rename, dtype, copies(part) if copies else NO_COPIES)
+    return load_streamed(module, filling, device, plan)
+
+
+def parts_of_transformer(found: Found, dtype: torch.dtype, storage: str = UNPACKED) -> Footprint:
+    """What its parts take; headers are read. What bitsandbytes computes is taken apart once, and so not kept in the
+    file."""
+    return footprint(outline(found, storage)[0], lambda name: dtype, stored=storage not in BITSANDBYTES)
 
 
 def outline(found: Found, storage: str = UNPACKED) -> tuple[nn.Module, dict[str, Source]]:

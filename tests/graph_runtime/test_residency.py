@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graph_runtime.context import Footprint, Plan
 from graph_runtime.problem import Refused
 from graph_runtime.residency import Residency, is_out_of_memory, size
 
@@ -40,25 +41,32 @@ class NullDevice:
 class Weights:
     """A loaded model."""
 
-    def __init__(self, recipe: Bytes, device: str, plan: str) -> None:
-        self.recipe, self.where = recipe, device
-        self.part = recipe.count if plan == "resident" else recipe.count // 10
+    def __init__(self, recipe: Bytes, device: str, plan: Plan) -> None:
+        self.recipe, self.plan, self.where = recipe, plan, device
         self.closed = False
-        recipe.device.take(device, self.part)
+        recipe.device.take(device, plan.device)
+        recipe.device.take("cpu", plan.host)
         self.value = bytearray(recipe.title.encode())
 
     @property
     def nbytes(self) -> int:
-        return 0 if self.closed else self.part
+        return 0 if self.closed else self.plan.device
+
+    def takes(self, where: str) -> dict[str, int]:
+        """Bytes of each memory when it is there."""
+        return {where: self.plan.device, "cpu": self.plan.host} if where != "cpu" else {"cpu": self.recipe.count}
 
     def move(self, device: str) -> None:
-        self.recipe.device.take(device, self.part)
-        self.recipe.device.give(self.where, self.part)
+        for memory, count in self.takes(device).items():
+            self.recipe.device.take(memory, count)
+        for memory, count in self.takes(self.where).items():
+            self.recipe.device.give(memory, count)
         self.where = device
 
     def close(self) -> None:
         assert not self.closed, "closed twice"
-        self.recipe.device.give(self.where, self.part)
+        for memory, count in self.takes(self.where).items():
+            self.recipe.device.give(memory, count)
         self.closed = True
 
 
@@ -77,9 +85,18 @@ class Bytes:
     def nbytes(self) -> int:
         return self.count
 
-    def load(self, device: str, plan: str) -> Weights:
-        self.loads.append(plan)
+    def load(self, device: str, plan: Plan) -> Weights:
+        self.loads.append(plan.name)
         return Weights(self, device, plan)
+
+
+@dataclass(frozen=True)
+class Parts(Bytes):
+    """The same, of which a tenth is always needed and the rest is in thirty blocks."""
+
+    def footprint(self) -> Footprint:
+        each = (self.count - self.count // 10) // 30
+        return Footprint(self.count - 30 * each, blocks=(each,) * 30, stored=False)
 
 
 def on_gpu(gpu: int, host: int, real: int | None = None) -> tuple[Residency, NullDevice]:
@@ -140,26 +157,30 @@ def test_host_memory_has_its_budget_too_and_its_oldest_leaves_for_good() -> None
     assert device.taken == {"gpu": 50, "cpu": 100}
 
 
-def test_a_model_larger_than_the_device_is_offloaded_at_once() -> None:
+def test_a_model_larger_than_the_device_has_its_blocks_elsewhere_at_once() -> None:
     residency, device = on_gpu(100, 1000)
-    model = Bytes("huge", 500, device)
+    model = Parts("huge", 450, device)
     use(residency, model)
-    assert model.loads == ["offload"]
+    (held,) = residency.report()["models"]
+    assert model.loads == ["prefetch"] and held["plan"] == "prefetch"
+    assert held["device_bytes"] == 60 + 3 * 13, "beside the ring there was room for none"
+    with pytest.raises(Refused, match=r"at least 1\.1 kB under the plan prefetch"):
+        use(residency, Parts("too much", 6000, device))
 
 
 def test_out_of_memory_while_loading_empties_the_device_and_tries_the_next_plan() -> None:
     residency, device = on_gpu(100, 1000, real=70)  # somebody else holds 30
-    a, b = Bytes("a", 40, device), Bytes("b", 40, device)
+    a, b = Bytes("a", 40, device), Parts("b", 40, device)
     use(residency, a, b)
-    assert b.loads == ["resident", "offload"]
+    assert b.loads == ["resident", "prefetch"]
     assert titles(residency) == {"b"}
     use(residency, a)
     assert a.loads == ["resident", "resident"], "what was evicted begins again with the best plan"
 
 
 def test_when_the_last_plan_fails_as_well_the_problem_has_the_numbers() -> None:
-    residency, device = on_gpu(6_000_000_000, 10**12, real=4_100_000_000)
-    small, large = Bytes("VAE", 4_000_000_000, device), Bytes("Flux", 1_900_000_000, device)
+    residency, device = on_gpu(6_000_000_000, 10**12, real=4_010_000_000)
+    small, large = Bytes("VAE", 4_000_000_000, device), Parts("Flux", 1_900_000_000, device)
     with residency.use(small), pytest.raises(Refused) as refused, residency.use(large):
         pass
     (problem,) = refused.value.problems
@@ -167,7 +188,7 @@ def test_when_the_last_plan_fails_as_well_the_problem_has_the_numbers() -> None:
     for number in ("needs 1.9 GB", "2.0 GB of 6.0 GB for models are free", "VAE 4.0 GB in use"):
         assert number in problem.what
     assert "gpu_memory" in problem.fix
-    assert large.loads == ["resident", "offload"], "retried once, not more"
+    assert large.loads == ["resident", "prefetch"], "retried once, not more"
 
 
 def test_on_the_cpu_there_is_one_memory_and_what_leaves_is_gone() -> None:
@@ -182,7 +203,7 @@ def test_on_the_cpu_there_is_one_memory_and_what_leaves_is_gone() -> None:
 
 def test_out_of_memory_in_a_step_is_worth_one_more_try_under_the_next_plan() -> None:
     residency, device = on_gpu(100, 1000)
-    idle, model = Bytes("idle", 10, device), Bytes("model", 60, device)
+    idle, model = Bytes("idle", 10, device), Parts("model", 60, device)
     use(residency, idle)
     tries = 0
 
@@ -190,14 +211,14 @@ def test_out_of_memory_in_a_step_is_worth_one_more_try_under_the_next_plan() -> 
         nonlocal tries
         tries += 1
         with residency.use(model):
-            device.take("gpu", 80)
-            device.give("gpu", 80)
+            device.take("gpu", 60)
+            device.give("gpu", 60)
 
     with pytest.raises(OutOfMemoryError) as first:
         step()
     assert residency.recover(first.value)
     step()
-    assert (tries, model.loads) == (2, ["resident", "offload"])
+    assert (tries, model.loads) == (2, ["resident", "prefetch"])
     assert titles(residency) == {"model"}
     with pytest.raises(OutOfMemoryError) as second, residency.use(model):
         device.take("gpu", 1000)
@@ -205,13 +226,13 @@ def test_out_of_memory_in_a_step_is_worth_one_more_try_under_the_next_plan() -> 
     assert not residency.recover(second.value), "nothing is left that could"
     assert not residency.recover(ValueError("no memory error"))
     problem = residency.explain(second.value, "sample")
-    assert "held by model 6 B in use" in problem.what, "the numbers are of when it happened"
+    assert "held by model 33 B in use" in problem.what, "the numbers are of when it happened"
     assert problem.place == "sample" and "Tried to allocate 1000 bytes" in problem.what and "More" not in problem.what
 
 
 def test_an_error_while_loading_leaves_nothing_behind() -> None:
     class Broken(Bytes):
-        def load(self, device: str, plan: str) -> Weights:
+        def load(self, device: str, plan: Plan) -> Weights:
             raise KeyError("a tensor is missing")
 
     residency, device = on_gpu(100, 100)

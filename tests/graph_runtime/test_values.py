@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from arithmetic import Tensor
 
+from graph_runtime.context import Plan
 from graph_runtime.values import Many, as_type, nbytes, summary, value_type
 
 
@@ -95,6 +96,6 @@ def test_a_recipe_counts_as_what_it_is_not_as_what_it_loads():
         def nbytes(self) -> int:
             return 24 << 30
 
-        def load(self, device: str, plan: str) -> None: ...
+        def load(self, device: str, plan: Plan) -> None: ...
 
     assert nbytes(Recipe()) < 10_000

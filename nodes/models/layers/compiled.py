@@ -33,6 +33,7 @@ from torch.utils import _pytree as pytree
 from nodes.models.layers.adapted import AdaptedLinear, AdaptedPacked, Beside, adaptable, adapted
 from nodes.models.layers.attention import AUTO
 from nodes.models.layers.blocks import blocks_of
+from nodes.models.layers.bnb import BitsAndBytesLinear
 from nodes.models.layers.lowrank import LowRank
 
 TRIES = 2
@@ -204,6 +205,11 @@ def using(
                 blocks.compiled = None
             if attention == AUTO:
                 held.begin()
+
+
+def compilable(net: nn.Module) -> bool:
+    """Whether all of a network is torch's own code."""
+    return not any(isinstance(one, BitsAndBytesLinear) for one in net.modules())
 
 
 def structure(block: nn.Module, leaves: Sequence[Any], spec: pytree.TreeSpec, attention: str) -> Hashable:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import MappingProxyType
@@ -52,27 +53,77 @@ def fill(
     Raises Refused naming the file, the tensors and both shapes when any is missing, left over, of another shape, or
     of a dtype that cannot be read; or when a copy is none. Tied parameters are read once and stay tied.
     """
+    filling = prepared(module, header, rename, dtype, copies)
+    targets = {job: torch.empty(job.shape, dtype=job.dtype, device=device) for job in filling.jobs}
+    filling.read(targets)
+    assign(module, {name: target for job, target in targets.items() for name in job.names})
+    _check_filled(module)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One parameter or buffer to be read: all its names, where it is in the file, and what it is in memory.
+
+    packing  what it stays packed in; its shape and dtype are then those of the packed rows. "" for plain numbers
+    """
+
+    names: tuple[str, ...]
+    source: Source
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    packing: str = ""
+
+    @property
+    def nbytes(self) -> int:
+        return product(self.shape) * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A file that fits a module, every name, shape and dtype of it checked: `jobs` in the order they have in the file.
+
+    May be asked as often as wanted, from several threads.
+    """
+
+    header: Header
+    scales: Mapping[str, Scale]
+    jobs: tuple[Job, ...]
+
+    def read(self, targets: Mapping[Job, Tensor]) -> None:
+        """Fill these tensors, several at a time. Raises Refused when the file is no longer whole."""
+        in_order = [job for job in self.jobs if job in targets] if len(targets) > 1 else targets
+        with torch.no_grad(), ThreadPoolExecutor(READERS) as pool:
+            for done in [pool.submit(self._read, job, targets[job]) for job in in_order]:
+                done.result()
+
+    def _read(self, job: Job, target: Tensor) -> None:
+        _read(target, job.source, job.packing, self.header, self.scales)
+
+
+def prepared(
+    module: nn.Module,
+    header: Header,
+    rename: Mapping[str, Source],
+    dtype: Dtype,
+    copies: Mapping[str, str] = MappingProxyType({}),
+) -> Filling:
+    """What `fill` would read, and nothing read yet. Raises as `fill` does."""
     whole, scales = separate(header)
     _check_copies(whole, copies)
     plain = whole.without(copies.__contains__) if copies else whole
     wanted = _wanted(module)
     _check(plain, rename, wanted, scales)
-    targets: dict[str, Tensor] = {}
     packed = _packed(module)
-    jobs: list[tuple[Tensor, Source, str]] = []
+    jobs: list[Job] = []
     for names, like in wanted:
         name = next(name for name in names if name in rename)
         inside = packed.get(names[0])
         wanted_dtype = (dtype(name) if callable(dtype) else dtype) if like.is_floating_point() else like.dtype
         like = inside.weight if inside else like
-        target = torch.empty(like.shape, dtype=torch.int8 if inside else wanted_dtype, device=device)
-        targets |= dict.fromkeys(names, target)
-        jobs.append((target, rename[name], inside.packing if inside else ""))
-    jobs.sort(key=lambda job: (plain.tensors[job[1][0].name].path, plain.tensors[job[1][0].name].offset))
-    with torch.no_grad(), ThreadPoolExecutor(READERS) as pool:
-        for done in [pool.submit(_read, *job, plain, scales) for job in jobs]:
-            done.result()
-    _assign(module, targets)
+        packing = inside.packing if inside else ""
+        jobs.append(Job(tuple(names), rename[name], tuple(like.shape), torch.int8 if inside else wanted_dtype, packing))
+    jobs.sort(key=lambda job: (plain.tensors[job.source[0].name].path, plain.tensors[job.source[0].name].offset))
+    return Filling(plain, scales, tuple(jobs))
 
 
 def read_tensor(info: TensorInfo) -> Tensor:
@@ -285,8 +336,8 @@ def _read_bytes(file: FileIO, out: Tensor, info: TensorInfo) -> None:
         came += more
 
 
-def _assign(module: nn.Module, targets: Mapping[str, Tensor]) -> None:
-    """Put the tensors into the module, tied ones as one parameter. Raises Refused when something is still on `meta`."""
+def assign(module: nn.Module, targets: Mapping[str, Tensor]) -> None:
+    """Put the tensors into the module, tied ones as one parameter."""
     parameters: dict[int, nn.Parameter] = {}
     for name, tensor in targets.items():
         owner = module.get_submodule(name.rpartition(".")[0])
@@ -296,6 +347,10 @@ def _assign(module: nn.Module, targets: Mapping[str, Tensor]) -> None:
             owner._parameters[leaf] = held
         else:
             owner._buffers[leaf] = tensor
+
+
+def _check_filled(module: nn.Module) -> None:
+    """Raise Refused when something is still on `meta`."""
     left = [name for name, t in [*module.named_parameters(), *module.named_buffers()] if t.is_meta]
     if left:
         what = f"{', '.join(left[:LISTED])} of {type(module).__name__} came from no file and was never computed."

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 
 def tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Every parameter and buffer by name, tied ones once."""
-    return dict(module.named_parameters()) | dict(module.named_buffers())
+    """Every parameter and buffer by name, tied ones once; not those that are elsewhere, and on `meta` here."""
+    found = [*module.named_parameters(), *module.named_buffers()]
+    return {name: tensor for name, tensor in found if not tensor.is_meta}
 
 
 def nbytes(module: nn.Module) -> int:
@@ -125,10 +126,12 @@ def _take_away(
 
 
 def _distinct(module: nn.Module) -> list[tuple[list[str], Tensor]]:
-    """Each parameter and buffer once, with every name it has."""
+    """Each parameter and buffer that is here once, with every name it has."""
     named = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
     groups: dict[int, tuple[list[str], Tensor]] = {}
     for name, tensor in named:
+        if tensor.is_meta:  # what is elsewhere stays there
+            continue
         groups.setdefault(id(tensor), ([], tensor.data))[0].append(name)
     return list(groups.values())
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from graph_runtime.context import Context
+from graph_runtime.context import Context, Plan
 from graph_runtime.node import Knob, node
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.sockets import socket
@@ -194,8 +194,8 @@ class Weights:
     def nbytes(self) -> int:
         return self.count
 
-    def load(self, device: str, plan: str) -> Held:
-        self.loads.append(plan)
+    def load(self, device: str, plan: Plan) -> Held:
+        self.loads.append(plan.name)
         return Held(self.count)
 
 
