@@ -17,6 +17,8 @@ from torch import nn
 
 from graph_runtime.context import Context, Plan
 from nodes.models.family import family_named
+from nodes.models.layers.attention import attending
+from nodes.models.layers.compiled import compilable, using
 from nodes.models.layers.lowrank import attached
 from nodes.models.load import encoder_outline, outline
 from nodes.models.weights import lora
@@ -32,9 +34,18 @@ def in_use(ctx: Context, recipe: Model | TextEncoder) -> Iterator[Any]:
     """As `ctx.use(recipe)`, with the model and each of its LoRAs loaded and kept apart."""
     with ExitStack() as stack:
         net = stack.enter_context(ctx.use(replace(recipe, loras=())))
-        for applied in recipe.loras:
-            changes = stack.enter_context(ctx.use(applied.lora))
-            stack.enter_context(attached(net, changes, applied.strength))
+        loras = [(stack.enter_context(ctx.use(one.lora)), one.strength) for one in recipe.loras]
+        if isinstance(recipe, Model):
+            stack.enter_context(attending(recipe.attention, ctx.device))
+            if recipe.compiled and compilable(net):
+                held = stack.enter_context(using(net, loras, recipe.attention))
+                yield net
+                ctx.log(f"{recipe.title}: {held.told()}")
+                return
+            if recipe.compiled:
+                ctx.log(f"{recipe.title} is not compiled: bitsandbytes computes it, and its own code cannot be.")
+        for changes, strength in loras:
+            stack.enter_context(attached(net, changes, strength))
         yield net
 
 

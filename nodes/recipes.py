@@ -20,6 +20,7 @@ from graph_runtime.context import Footprint, Plan, Recipe
 from graph_runtime.sockets import socket
 from nodes.models.encoders.keys import loaded
 from nodes.models.family import FAMILIES, Family, Found, LatentFormat, family_named, find
+from nodes.models.layers.attention import AUTO
 from nodes.models.layers.lowrank import attach
 from nodes.models.load import (
     encoder_outline,
@@ -29,12 +30,18 @@ from nodes.models.load import (
     parts_of_transformer,
     place_transformer,
 )
+from nodes.models.sampling.skipping import Skipping
 from nodes.models.weights.blocks import BLOCKS
 from nodes.models.weights.part import Part
 from nodes.models.weights.place import Beside, Placed
 from nodes.models.weights.storage import PACKED, UNPACKED, Cost, cost
 from nodes.sockets import refused
 
+LAYOUTS = {
+    AUTO: torch.channels_last,  # on the CPU and on GPUs, with the same result
+    "channels last": torch.channels_last,
+    "contiguous": torch.contiguous_format,
+}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SMALL = 4 << 30  # bytes in float32 below which a model is not worth halving
 ROOM = 0.5  # share of a device's memory that one model may take before it stays packed
@@ -174,6 +181,7 @@ class Model:
     defaults  what it is best used with: the family's record, changed by what lies beside the file
     vae       its autoencoder, where that is small enough to be asked what a latent looks like
     options   what only its family can be told, by name (`nodes.model_options`)
+    attention, compiled, skipping   how its steps are computed (`nodes.speed`); the weights are the same
     """
 
     title: str
@@ -188,6 +196,9 @@ class Model:
     options: tuple[tuple[str, Any], ...] = ()
     storage: str = UNPACKED
     loras: tuple[Applied, ...] = ()
+    attention: str = AUTO
+    compiled: bool = False
+    skipping: Skipping | None = None
 
     def key(self) -> str:
         return f"model {self.stored.path} {self.stored.stamp} {self.dtype} {self.storage}{_on_it(self.loras)}"
@@ -200,7 +211,8 @@ class Model:
 
     def summary(self) -> str:
         kept = "" if self.storage == UNPACKED else f", {self.storage}"
-        return f"{self.title}: {self.family} {self.variant}, {self.dtype}{kept}{_named(self.loras)}"
+        speed = ", compiled" * self.compiled + (f", {self.skipping.title}" if self.skipping else "")
+        return f"{self.title}: {self.family} {self.variant}, {self.dtype}{kept}{_named(self.loras)}{speed}"
 
     def kept_in(self, storage: str, found: Found) -> Model:
         """The same model with its weights kept otherwise, and what that takes. `found` is what is in its file."""
@@ -314,6 +326,7 @@ class Vae:
     channels, factor  of its latents, and pixels per cell
     family            whose latents it makes; "" where several families share them, or nobody knows
     space             scale and shift of the latents, where its file does not say
+    layout            of its convolutions in memory: one of LAYOUTS
     """
 
     title: str
@@ -324,9 +337,10 @@ class Vae:
     channels: int
     factor: int
     space: LatentFormat | None = None
+    layout: str = AUTO
 
     def key(self) -> str:
-        return f"vae {self.stored.path} {self.stored.stamp} {self.dtype} {self.space}"
+        return f"vae {self.stored.path} {self.stored.stamp} {self.dtype} {self.space} {self.layout}"
 
     def nbytes(self) -> int:
         return self.size
@@ -339,4 +353,5 @@ class Vae:
 
     def load(self, device: str, plan: Plan) -> Placed:
         part = self.stored.found().parts["vae"]
-        return Placed(load_autoencoder(part, DTYPES[self.dtype], device, self.space))
+        net = load_autoencoder(part, DTYPES[self.dtype], device, self.space)
+        return Placed(net.to(memory_format=LAYOUTS[self.layout]))

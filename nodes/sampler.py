@@ -18,6 +18,7 @@ from nodes.models.sampling import guidance as guided
 from nodes.models.sampling import loop
 from nodes.models.sampling.noise import noise as drawn
 from nodes.models.sampling.noise import noised
+from nodes.models.sampling.skipping import Skips
 from nodes.models.sampling.solvers import SOLVERS, Velocity
 from nodes.previews import Watcher
 from nodes.recipes import Model, latent_format, same_space
@@ -80,14 +81,14 @@ def sample(
     shape = tuple(latent.samples.shape)
     start = _noise_of(noise, latent) if noise is not None else drawn(shape, seeds)
     x = noised(latent.samples, start, walk[0]) if add_noise else latent.samples
-    watcher = Watcher(ctx, model, len(walk) - 1)
+    watcher, skips = Watcher(ctx, model, len(walk) - 1), Skips(model.skipping)
     with in_use(ctx, model) as net:
         asked = loop.visited(method, walk)
         of_family = family_named(model.family).transformer.velocity
 
         def speak(told: guided.Condition, size: Sequence[int]) -> Velocity:
             velocity: Velocity = of_family(net, told, size, asked, strength, **dict(model.options))
-            return velocity
+            return skips.over(net, velocity, len(asked))
 
         if scale != 1 and negative is not None:
             velocity = guided.cfg_of(speak, positive.tensors, negative.tensors, shape, scale, channels)
@@ -99,6 +100,8 @@ def sample(
         for step in loop.sample(_stoppable(velocity, ctx), x.to(ctx.device), walk, method, seeds):
             watcher.saw(step)
             x = step.x
+    if model.skipping is not None:
+        ctx.log(skips.told())
     return latent.with_samples(x)
 
 

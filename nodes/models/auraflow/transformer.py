@@ -28,6 +28,7 @@ from nodes.models.layers.embed import TimeEmbed
 from nodes.models.layers.fits import fills_batch, own_channels, own_text, refuse, whole_patches
 from nodes.models.layers.modulation import gated, modulated, parts_of
 from nodes.models.layers.norm import plain_norm
+from nodes.models.layers.passage import Passage, Walk, whole
 from nodes.models.layers.patches import latent_of, patches_of
 from nodes.models.layers.steps import made_before
 from nodes.models.sampling.solvers import Velocity
@@ -157,6 +158,8 @@ class Transformer(nn.Module):
     Built under `torch.device("meta")` it takes no memory.
     """
 
+    passage: Passage = staticmethod(whole)
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
@@ -215,13 +218,20 @@ class Transformer(nn.Module):
         →           (B, N, 4·C)    for `latent_of`
         """
         x = self.init_x_linear(patches) + places
+        shift, scale = parts_of(modulation.final, 2)
+        walk = self.walk(x, c, modulation, bias)
+        # No norm before the last modulation.
+        return self.passage(x, walk, lambda tokens: self.final_linear(torch.addcmul(shift, tokens, 1 + scale)))
+
+    def walk(self, x: Tensor, c: Tensor, modulation: Modulation, bias: Tensor | None) -> Walk:
+        """The image's tokens after each block: (B, N, D)."""
         for block, (x_mod, c_mod) in zip(self.double_layers.in_order(), modulation.double, strict=True):
             x, c = block(x, c, x_mod, c_mod, bias)
+            yield x
         both = torch.cat((c, x), dim=1)
         for block, mod in zip(self.single_layers.in_order(), modulation.single, strict=True):
             both = block(both, mod, bias)
-        shift, scale = parts_of(modulation.final, 2)
-        return self.final_linear(torch.addcmul(shift, both[:, c.shape[1] :], 1 + scale))  # no norm before it
+            yield both[:, c.shape[1] :]
 
     def before_loop(self) -> list[str]:
         """Names of the parameters no step reads: `forward` runs without them once the lines above have run."""

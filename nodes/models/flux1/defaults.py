@@ -13,6 +13,12 @@ ENCODERS = ("clip", "t5")
 
 LATENT = LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159, patch=2)
 
+MAGNITUDES = (
+    1.0, 1.21094, 1.11719, 1.07812, 1.0625, 1.03906, 1.03125, 1.03906, 1.02344, 1.03125, 1.02344, 0.98047, 1.01562,
+    1.00781, 1.0, 1.00781, 1.0, 1.00781, 1.0, 1.0, 0.99609, 0.99609, 0.98047, 0.98828, 0.96484, 0.95703, 0.93359,
+    0.89062,
+)  # fmt: skip
+"""How what the blocks of dev add changes in size from step to step, of 28: github.com/Zehong-Ma/MagCache."""
 TEXT_LENGTH = 512
 """Tokens where nobody knows which of its models the text is for."""
 

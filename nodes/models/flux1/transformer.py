@@ -25,6 +25,7 @@ from nodes.models.layers.embed import Embed, sinusoid
 from nodes.models.layers.fits import own_channels, refuse, whole_patches
 from nodes.models.layers.modulation import Modulate, finite, gated, modulated, parts_of
 from nodes.models.layers.norm import QKNorm
+from nodes.models.layers.passage import Passage, Walk, whole
 from nodes.models.layers.patches import patches_of as pack
 from nodes.models.layers.rope import rope_table, rotate
 from nodes.models.layers.steps import made_before
@@ -164,6 +165,8 @@ class Transformer(nn.Module):
     Built under `torch.device("meta")` it takes no memory. Training is ordinary autograd through these five lines.
     """
 
+    passage: Passage = staticmethod(whole)
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
@@ -218,12 +221,18 @@ class Transformer(nn.Module):
         →           (B, N, C_out)
         """
         x = self.img_in(img)
+        walk = self.walk(x, txt, modulation, angles)
+        return self.passage(x, walk, lambda tokens: self.final_layer(tokens, modulation.final))
+
+    def walk(self, x: Tensor, txt: Tensor, modulation: Modulation, angles: Tensor) -> Walk:
+        """The image's tokens after each block: (B, N, D)."""
         for block, (img_mod, txt_mod) in zip(self.double_blocks.in_order(), modulation.double, strict=True):
             x, txt = block(x, txt, img_mod, txt_mod, angles)
+            yield x
         x = torch.cat((txt, x), dim=1)
         for block, mod in zip(self.single_blocks.in_order(), modulation.single, strict=True):
             x = block(x, mod, angles)
-        return self.final_layer(x[:, txt.shape[1] :], modulation.final)
+            yield x[:, txt.shape[1] :]
 
     def before_loop(self) -> list[str]:
         """Names of the parameters no step reads: `forward` runs without them once the lines above have run."""

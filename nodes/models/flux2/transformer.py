@@ -25,6 +25,7 @@ from nodes.models.layers.embed import Embed, sinusoid
 from nodes.models.layers.fits import fills_batch, own_channels, own_text, refuse
 from nodes.models.layers.modulation import Modulate, finite, gated, modulated, parts_of
 from nodes.models.layers.norm import QKNorm
+from nodes.models.layers.passage import Passage, Walk, whole
 from nodes.models.layers.rope import rope_table, rotate
 from nodes.models.layers.steps import made_before
 from nodes.models.sampling.solvers import Velocity
@@ -201,6 +202,8 @@ class Transformer(nn.Module):
     Built under `torch.device("meta")` it takes no memory. Training is ordinary autograd through these lines.
     """
 
+    passage: Passage = staticmethod(whole)
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
@@ -279,19 +282,27 @@ class Transformer(nn.Module):
         kept                        or what `remembered` made of them; `angles` are then without theirs
         →           (B, N, C_out)
         """
-        x, count = self.img_in(img), img.shape[1]
-        if references is not None:
-            x = torch.cat((x, references.expand(len(x), -1, -1)), dim=1)
+        x = self.img_in(img)
+        walk = self.walk(x, txt, modulation, angles, references, kept)
+        return self.passage(x, walk, lambda tokens: self.final_layer(tokens, modulation.final))
+
+    def walk(
+        self, x: Tensor, txt: Tensor, modulation: Modulation, angles: Tensor, ref: Tensor | None, kept: Sequence[Kept]
+    ) -> Walk:
+        """The image's tokens after each block, without those of references: (B, N, D)."""
+        start, count = txt.shape[1], x.shape[1]
+        if ref is not None:
+            x = torch.cat((x, ref.expand(len(x), -1, -1)), dim=1)
         img_mod, txt_mod = parts_of(modulation.img, 6), parts_of(modulation.txt, 6)
         pairs = iter(kept)
         for block in self.double_blocks.in_order():
             x, txt = block(x, txt, img_mod, txt_mod, angles, next(pairs, None))
+            yield x[:, :count]
         x = torch.cat((txt, x), dim=1)
         mod = parts_of(modulation.single, 3)
         for block in self.single_blocks.in_order():
             x = block(x, mod, angles, next(pairs, None))
-        start = txt.shape[1]
-        return self.final_layer(x[:, start : start + count], modulation.final)
+            yield x[:, start : start + count]
 
     def before_loop(self) -> list[str]:
         """Names of the parameters no step reads: `forward` runs without them once the lines above have run."""

@@ -20,19 +20,29 @@ class Lender(Protocol):
         """Each block in order, ready to be called from when it is given until the next one is asked for."""
 
 
+class Compiler(Protocol):
+    """What calls blocks otherwise than they are written."""
+
+    def in_order(self, blocks: Iterator[Any]) -> Iterator[Any]:
+        """What to call instead of each block."""
+
+
 class Blocks(nn.ModuleList):
     """Blocks of one kind: `for block in blocks.in_order(): x = block(x, …)`.
 
-    lender  None: all weights are where they are used
+    lender    None: all weights are where they are used
+    compiled  None: the blocks are called as they are
 
     Iterating over the list itself gives the modules as they are, for what needs no weights that could be elsewhere.
     """
 
     lender: Lender | None = None
+    compiled: Compiler | None = None
 
     def in_order(self) -> Iterator[Any]:
         """What to call, one after the other; each is asked for after the one before has been called."""
-        return iter(self._modules.values()) if self.lender is None else self.lender.through(self)
+        given = iter(self._modules.values()) if self.lender is None else self.lender.through(self)
+        return given if self.compiled is None else self.compiled.in_order(given)
 
 
 def blocks_of(module: nn.Module) -> list[Blocks]:

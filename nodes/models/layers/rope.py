@@ -34,8 +34,12 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Turn each adjacent pair (x₀, x₁) by its angle: (x₀ + i·x₁)(cos + i·sin), in float32.
 
     x       (B, heads, L, d)
-    table   (L, d/2)         from `rope_table`
+    table   (L, d/2)         from `rope_table`; or (L, d/2, 2), the same as pairs of numbers, for compilers
     →       (B, heads, L, d) in the dtype of x
     """
+    if not table.is_complex():
+        a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+        cos, sin = table.unbind(-1)
+        return torch.stack((a * cos - b * sin, a * sin + b * cos), dim=-1).flatten(-2).to(x.dtype)
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * table).flatten(-2).to(x.dtype)

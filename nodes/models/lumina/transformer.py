@@ -25,6 +25,7 @@ from nodes.models.layers.embed import TimeEmbed
 from nodes.models.layers.fits import fills_batch, own_channels, own_text, refuse, whole_patches
 from nodes.models.layers.modulation import gated
 from nodes.models.layers.norm import plain_norm
+from nodes.models.layers.passage import Passage, Walk, whole
 from nodes.models.layers.patches import latent_of, patches_of
 from nodes.models.layers.rope import rotate
 from nodes.models.layers.steps import made_before
@@ -165,6 +166,8 @@ class Transformer(nn.Module):
     Built under `torch.device("meta")` it takes no memory.
     """
 
+    passage: Passage = staticmethod(whole)
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
@@ -210,9 +213,16 @@ class Transformer(nn.Module):
         →           (B, N, 4·C')   for `latent_of`; from noise to picture
         """
         x = self.x_embedder(patches)
+        walk = self.walk(x, modulation, turns, scale, read, mask)
+        return self.passage(x, walk, lambda tokens: self.final_layer(tokens, modulation.final))
+
+    def walk(
+        self, x: Tensor, modulation: Modulation, turns: Tensor, scale: float, read: Sequence[Read], mask: Tensor | None
+    ) -> Walk:
+        """The tokens after each block: (B, N, D)."""
         for block, mod, text in zip(self.layers.in_order(), modulation.layers, read, strict=True):
             x = block(x, mod, turns, scale, text, mask)
-        return self.final_layer(x, modulation.final)
+            yield x
 
     def before_loop(self) -> list[str]:
         """Names of the parameters no step reads: `forward` runs without them once the lines above have run."""
