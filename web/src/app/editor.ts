@@ -84,7 +84,13 @@ export function createEditor(client = new Client()): Editor {
   workspace.onOpen(({ view }) => view.setState(ofViews(settings.getState())));
   followTitle(server, workspace);
   const refused = (problems: readonly Problem[]) => sayProblems(editor, problems);
-  const runner = new Runner(client, feed, () => server.getState().palette, refused);
+  const runner = new Runner(
+    client,
+    feed,
+    () => server.getState().palette,
+    refused,
+    () => server.getState().models,
+  );
   const editor: Ground = { client, server, workspace, feed, runner, settings, shell };
   return { ...editor, packs: new PackHost(groundOf(editor)) };
 }

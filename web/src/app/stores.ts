@@ -160,6 +160,8 @@ export interface ServerState {
   models: readonly ModelMessage[];
   /** Names a FILE knob of a kind may have. */
   names: Readonly<Record<string, readonly string[]>>;
+  /** Where files of a kind are looked for. */
+  folders: Readonly<Record<string, readonly string[]>>;
   queue: QueueMessage;
   /** Newest first. */
   runs: readonly RunMessage[];
@@ -180,6 +182,7 @@ export function createServer(): ServerStore {
     packs: [],
     models: [],
     names: {},
+    folders: {},
     queue: { paused: [], counts: {}, waiting: [] },
     runs: [],
     workers: [],

@@ -43,6 +43,11 @@ export const PANEL_TEXTS = {
   "banner.workers": "No worker is ready: {what}",
   "banner.starting": "The worker is starting. You can edit; runs begin as soon as it is ready.",
   "banner.paused": "The queue is paused ({why}).",
+  "missing.what": "{node} needs the {kind} {name}, which is not on this machine.",
+  "missing.looked": "Looked in {places}.",
+  "missing.same": "Use {name} (same content)",
+  "missing.like": "Use {name}",
+  "missing.choose": "Go to the node",
   // run button
   "run.running": "{percent} %",
   "run.left": "{time} left",
