@@ -1,6 +1,6 @@
 """The models found on disk: kind, name, size, and what a pack's `inspect` says of each.
 
-Each file's headers are read once, and again when the file has changed. Knows nothing of what is in them.
+Each file's fingerprint and headers are read once, and again when it has changed. Knows nothing of what is in them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from graph_runtime.files import MODEL_FOLDERS, WEIGHTS, Files
+from graph_runtime.files import MODEL_FOLDERS, WEIGHTS, Files, fingerprint
 from graph_runtime.problem import Refused
 
 Inspect = Callable[[Path], Mapping[str, Any]]
@@ -56,6 +56,13 @@ class ModelShelf:
         return {"kind": kind, "name": name, "bytes": size, **self._known[stamp]}
 
     def _looked_into(self, path: Path) -> dict[str, Any]:
+        try:
+            mark = fingerprint(path)
+        except OSError:
+            mark = ""
+        return {"fingerprint": mark, **self._inspected(path)}
+
+    def _inspected(self, path: Path) -> dict[str, Any]:
         if self.inspect is None:
             return {"facts": None, "problems": []}
         try:

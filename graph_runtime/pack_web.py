@@ -18,21 +18,25 @@ MOST = 500  # files of one pack
 LARGEST = 16 << 20
 
 
-def web_files(pack: str, widgets: Mapping[str, Path]) -> dict[str, dict[str, str]]:
-    """widgets: name → address of its module; web: "<hash>/<file>" → where it is on disk."""
-    shown: dict[str, str] = {}
+def web_files(pack: str, widgets: Mapping[str, Path], editor: Path | None = None) -> dict[str, Any]:
+    """widgets: name → address of its module; editor: address of the module with `activate`, "" if there is none;
+    web: "<hash>/<file>" → where it is on disk. {} for a pack that brings nothing."""
+    wanted = [*widgets.values(), *([editor] if editor else [])]
+    addresses: dict[Path, str] = {}
     web: dict[str, str] = {}
-    for folder in sorted({path.parent for path in widgets.values()}):
+    for folder in sorted({path.parent for path in wanted}):
         files = _files(folder)
         digest = blake3.blake3()
         for name, path in files.items():
             digest.update(name.encode() + b"\0" + path.read_bytes())
         mark = digest.hexdigest()[:16]
         web |= {f"{mark}/{name}": str(path) for name, path in files.items()}
-        for widget, path in widgets.items():
-            if path.parent == folder and path.name in files:
-                shown[widget] = f"{PREFIX}/{pack}/{mark}/{path.name}"
-    return {"widgets": shown, "web": web} if widgets else {}
+        there = [path for path in wanted if path.parent == folder and path.name in files]
+        addresses |= {path: f"{PREFIX}/{pack}/{mark}/{path.name}" for path in there}
+    if not wanted:
+        return {}
+    shown = {name: addresses[path] for name, path in widgets.items() if path in addresses}
+    return {"widgets": shown, "editor": addresses.get(editor, "") if editor else "", "web": web}
 
 
 def find(packs: list[Mapping[str, Any]], pack: str, name: str) -> Path | None:

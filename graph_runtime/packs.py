@@ -8,6 +8,7 @@ A pack is a Python module. It may say of itself, all optional:
     HOOKS   what else the runtime may ask of it: name → "module:function"
     FILES   files that come with it: kind of file → name → path inside its folder
     WIDGETS what it brings for knobs in the editor: name → path of an ES module; Knob(widget="pack.name") shows it
+    EDITOR  path of an ES module with `activate(app)`, which brings commands, panels and settings to the editor
 
 Packs come from three places: the modules in the settings (the built-in nodes), what is installed under the entry point
 group `latentloom.packs`, and the folders and files in `custom_nodes_dirs`. A folder is imported under a private name:
@@ -65,6 +66,7 @@ class Pack:
     hooks: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[tuple[str, str], Path] = field(default_factory=dict)  # (kind, name) → path
     widgets: Mapping[str, Path] = field(default_factory=dict)  # "pack.name" → the ES module
+    editor: Path | None = None  # the ES module with `activate`
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
 
@@ -76,7 +78,7 @@ class Pack:
             "place": self.place,
             "nodes": [one.kind for one in self.defs],
             "problems": [problem.as_json() for problem in self.problems],
-            **web_files(self.name, self.widgets),
+            **web_files(self.name, self.widgets, self.editor),
             "seconds": round(self.seconds, 3),
         }
 
@@ -143,6 +145,7 @@ def load_pack(source: Source) -> Pack:
         hooks=manifest.hooks,
         files=manifest.files,
         widgets=manifest.widgets,
+        editor=manifest.editor,
         problems=tuple(problems),
         seconds=time.perf_counter() - began,
     )
@@ -197,6 +200,7 @@ class _Manifest:
     hooks: dict[str, str]
     files: dict[tuple[str, str], Path]
     widgets: dict[str, Path]
+    editor: Path | None
 
     @classmethod
     def of(cls, module: ModuleType, source: Source) -> _Manifest:
@@ -204,6 +208,7 @@ class _Manifest:
         name = getattr(module, "NAME", source.name)
         title = getattr(module, "TITLE", "") or str(name)
         nodes, hooks, files, widgets = (getattr(module, said, ()) for said in ("NODES", "HOOKS", "FILES", "WIDGETS"))
+        editor = getattr(module, "EDITOR", "")
         problems = []
 
         def wants(right: bool, said: str, fix: str) -> None:
@@ -232,12 +237,17 @@ class _Manifest:
             "WIDGETS",
             'Write WIDGETS = {"dial": "web/dial.js"}.',
         )
+        wants(
+            not editor or (isinstance(editor, str) and editor.endswith(".js")),
+            "EDITOR",
+            'Write EDITOR = "web/editor.js".',
+        )
         if problems:
             raise Refused(problems)
         home = Path(module.__file__ or ".").parent
         named = {(kind, label): home / path for kind, some in dict(files).items() for label, path in some.items()}
         shown = {f"{name}.{label}": home / path for label, path in dict(widgets).items()}
-        return cls(name, title, tuple(nodes), dict(hooks), named, shown)
+        return cls(name, title, tuple(nodes), dict(hooks), named, shown, home / editor if editor else None)
 
 
 def _import_private(path: Path) -> ModuleType:
@@ -299,7 +309,7 @@ def _without_what_is_taken(pack: Pack, before: Iterable[Pack]) -> Pack:
     if pack.name in names:
         what = f"the pack in {names[pack.name]} has the name {pack.name} already."
         problem = Problem("pack-twice", pack.place, what, "Rename this one's folder or its NAME, or remove one.")
-        return replace(pack, defs=(), sockets={}, hooks={}, files={}, widgets={}, problems=(*problems, problem))
+        return Pack(pack.name, pack.place, pack.title, problems=(*problems, problem), seconds=pack.seconds)
     taken = {name: (cls, one.place) for one in reversed(list(before)) for name, cls in one.sockets.items()}
     for name, cls in pack.sockets.items():
         if name in taken and taken[name][0] is not cls:

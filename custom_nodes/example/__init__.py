@@ -14,6 +14,7 @@ from graph_runtime.sockets import socket
 
 TITLE = "Example"
 WIDGETS = {"steps": "web/steps.js"}
+EDITOR = "web/editor.js"
 
 
 @socket("PALETTE", color="#ff8a65")

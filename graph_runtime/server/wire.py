@@ -230,11 +230,13 @@ class NodesMessage(Message):
 
 
 class ModelMessage(Message):
-    """A model on disk. `facts` is what its family's headers tell; None when nobody could read it."""
+    """A model on disk. `facts` is what its family's headers tell; None when nobody could read it. `fingerprint` is the
+    same for the same content under any name, on any machine."""
 
     kind: str
     name: str
     bytes: int
+    fingerprint: str
     facts: Json | None
     problems: list[ProblemMessage]
 
@@ -244,10 +246,11 @@ class Models(Message):
 
 
 class Names(Message):
-    """Names that a knob for files of this kind may have."""
+    """Names that a knob for files of this kind may have, and the folders they are looked for in."""
 
     kind: str
     names: list[str]
+    folders: list[str]
 
 
 class DocumentBody(Body):

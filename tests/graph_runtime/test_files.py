@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from graph_runtime.files import STAGING, Files, unsafe
+from graph_runtime.files import STAGING, Files, fingerprint, unsafe
 from graph_runtime.problem import Refused
 from graph_runtime.settings import Settings
 
@@ -256,3 +256,40 @@ def test_a_crash_at_any_call_leaves_the_whole_file_or_none(tmp_path: Path) -> No
             return
         assert done.returncode == -9, done.stderr
     pytest.fail("saving never came to its end")
+
+
+def test_a_fingerprint_is_of_the_content_alone(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 9000  # 2.2 MiB: more than its pieces
+    one, other = tmp_path / "one.safetensors", tmp_path / "sub" / "other.gguf"
+    other.parent.mkdir()
+    one.write_bytes(content)
+    other.write_bytes(content)
+    os.utime(other, (1, 1))
+    assert fingerprint(one) == fingerprint(other)
+    for place in (0, len(content) // 2, len(content) - 1):
+        changed = bytearray(content)
+        # Wider than what lies between two pieces.
+        for at in range(max(0, place - 150_000), min(len(content), place + 150_000)):
+            changed[at] ^= 1
+        other.write_bytes(changed)
+        assert fingerprint(one) != fingerprint(other), place
+    other.write_bytes(content + b"\0")
+    assert fingerprint(one) != fingerprint(other)
+    (tmp_path / "empty").write_bytes(b"")
+    assert len(fingerprint(tmp_path / "empty")) == 16
+
+
+def test_a_folders_fingerprint_is_of_its_files_and_their_names(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name / "vae").mkdir(parents=True)
+        (tmp_path / name / "vae" / "config.json").write_text("{}" if name != "c" else "{ }")
+    assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b") != fingerprint(tmp_path / "c")
+    (tmp_path / "b" / "vae" / "config.json").rename(tmp_path / "b" / "config.json")
+    assert fingerprint(tmp_path / "a") != fingerprint(tmp_path / "b")
+
+
+def test_places_are_the_folders_that_are_there_else_the_first(tmp_path: Path) -> None:
+    files = Files(Settings(data_dir=tmp_path, model_dirs=(tmp_path / "models",)))
+    assert files.places("lora") == [tmp_path / "models" / "loras"]
+    (tmp_path / "models").mkdir()
+    assert files.places("lora") == [tmp_path / "models"]

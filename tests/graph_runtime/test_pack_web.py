@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def pack(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def listed(pack: Path) -> dict[str, dict[str, str]]:
+def listed(pack: Path) -> dict[str, Any]:
     return web_files("mine", {"mine.dial": pack / "web" / "dial.js"})
 
 
@@ -47,5 +48,18 @@ def test_nothing_else_is_found(pack: Path, name: str) -> None:
 
 
 def test_a_module_that_is_not_there_has_no_address(tmp_path: Path) -> None:
-    assert web_files("mine", {"mine.gone": tmp_path / "web" / "gone.js"}) == {"widgets": {}, "web": {}}
+    assert web_files("mine", {"mine.gone": tmp_path / "web" / "gone.js"}) == {
+        "widgets": {},
+        "editor": "",
+        "web": {},
+    }
     assert web_files("mine", {}) == {}
+
+
+def test_a_pack_may_bring_a_module_for_the_editor_with_widgets_or_without(pack: Path) -> None:
+    alone = web_files("mine", {}, pack / "web" / "dial.js")
+    both = web_files("mine", {"mine.dial": pack / "web" / "dial.js"}, pack / "web" / "dial.js")
+    assert alone["widgets"] == {} and alone["editor"] == both["editor"] == both["widgets"]["mine.dial"]
+    assert listed(pack)["editor"] == ""
+    assert web_files("mine", {}, pack / "web" / "gone.js")["editor"] == ""
+    assert web_files("mine", {}, pack / "web" / "link.js")["editor"] == ""  # it leads elsewhere

@@ -127,8 +127,8 @@ def test_two_packs_may_have_files_of_the_same_name_and_sys_path_stays(tmp_path: 
 
 
 def test_a_manifest_of_the_wrong_form_is_told_completely(tmp_path: Path) -> None:
-    write(tmp_path, "p", "NAME = 'two words'\nNODES = 'blur'\nHOOKS = ['x']\nFILES = {'lora': 'x'}\n")
-    assert codes(packs_in(tmp_path)["p"]) == ["bad-manifest"] * 4
+    write(tmp_path, "p", "NAME = 'two words'\nNODES = 'blur'\nHOOKS = ['x']\nFILES = {'lora': 'x'}\nEDITOR = 'web'\n")
+    assert codes(packs_in(tmp_path)["p"]) == ["bad-manifest"] * 5
 
 
 def test_each_pack_is_announced_before_it_is_imported_and_a_skipped_one_is_not(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import psutil
 from aiohttp import web
 
 from graph_runtime.disk_space import free_bytes
+from graph_runtime.files import Files
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.server import wire
 from graph_runtime.server.call import Call
@@ -112,10 +113,11 @@ async def models(call: Call) -> wire.Models:
 
 
 async def names(call: Call) -> wire.Names:
-    """The names that a knob for files of this kind may have. Needs a worker."""
+    """The names that a knob for files of this kind may have, and where they are looked for. Needs a worker."""
     kind = call.part("kind")
     found = await call.server.do(lambda: call.server.supervisor.ask("files", {"kind": kind}))
-    return wire.Names.model_validate({"kind": kind, "names": found})
+    folders = Files(call.server.settings).places(kind)
+    return wire.Names.model_validate({"kind": kind, "names": found, "folders": [str(one) for one in folders]})
 
 
 async def ticket(call: Call) -> wire.Ticket:

@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[3]
 class EditorServer:
     """Serves from a data folder, on one port for as long as it lives, whatever happens to the process."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, _free_port()
+    def __init__(self, folder: Path, custom_nodes: Path = ROOT / "custom_nodes") -> None:
+        self.folder, self.port, self.custom_nodes = folder, _free_port(), custom_nodes
         self.log = folder.parent / f"{folder.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.address = f"http://127.0.0.1:{self.port}"
@@ -33,7 +33,7 @@ class EditorServer:
 
     def start(self) -> EditorServer:
         env = os.environ | {"LATENTLOOM_DATA_DIR": str(self.folder), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        env["LATENTLOOM_CUSTOM_NODES_DIRS"] = str(ROOT / "custom_nodes")
+        env["LATENTLOOM_CUSTOM_NODES_DIRS"] = str(self.custom_nodes)
         command = [sys.executable, "-m", "graph_runtime", "serve", "--no-open", "--device", "cpu"]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(

@@ -90,12 +90,48 @@ def test_a_page_loaded_anew_during_a_run_shows_how_far_it_is(editor: EditorPage)
     expect(editor.node("paint").locator(".ll-badge")).to_be_visible()
 
 
+def open_draft(here: EditorPage, other: EditorPage) -> None:
+    """Open in one window what is in front in another."""
+    here.kept()
+    draft = other.page.get_by_role("tab", selected=True).get_attribute("data-tab")
+    here.page.get_by_role("button", name="Workflows and templates").click()
+    here.page.locator(f'[data-draft="{draft}"]').click()
+    expect(here.page.locator(f'[role=tab][data-tab="{draft}"]')).to_have_attribute("aria-selected", "true")
+    here.kept()
+
+
+def tabs(editor: EditorPage) -> list[str]:
+    return editor.page.get_by_role("tab").evaluate_all("all => all.map((one) => one.dataset.tab)")
+
+
+def test_each_window_keeps_its_own_tabs_and_a_closed_one_is_taken_up(
+    editor: EditorPage, served: EditorServer, new_page: Callable[..., EditorPage]
+) -> None:
+    editor.new()
+    editor.kept()
+    second = new_page(beside=editor).open(served.address)
+    expect(second.page.get_by_role("tab")).to_have_count(1)
+    second.new()
+    second.new()
+    second.kept()
+    first_tabs, second_tabs = tabs(editor), tabs(second)
+    assert len(first_tabs) == 2 and len(second_tabs) == 3 and not set(first_tabs) & set(second_tabs)
+    for one, expected in ((editor, first_tabs), (second, second_tabs)):
+        one.page.reload()
+        expect(one.page.get_by_role("tab")).to_have_count(len(expected))
+        assert tabs(one) == expected
+    second.page.close()
+    third = new_page(beside=editor).open(served.address)
+    expect(third.page.get_by_role("tab")).to_have_count(3)
+    assert tabs(third) == second_tabs
+
+
 def test_two_windows_on_one_workflow_do_not_overwrite_each_other(
     editor: EditorPage, served: EditorServer, new_page: Callable[..., EditorPage]
 ) -> None:
     editor.kept()
     second = new_page(beside=editor).open(served.address)
-    second.kept()
+    open_draft(second, editor)
     set_number(editor, "paint", "seed", "11")
     editor.kept()
     banner = second.page.get_by_text("This workflow was changed in another window")
@@ -155,7 +191,7 @@ def test_a_node_that_nobody_knows_keeps_its_values_and_wires(editor: EditorPage)
     document["steps"]["save"]["inputs"]["image"] = {"join": ["strange", "image"]}
     editor.page.evaluate(
         """async (document) => {
-            const { active } = JSON.parse(localStorage.getItem("latentloom.session"));
+            const { active } = JSON.parse(sessionStorage.getItem("latentloom.session"));
             const body = JSON.stringify({ document, revision: 1, name: "x" });
             const headers = { "Content-Type": "application/json" };
             await fetch(`/api/drafts/${active}`, { method: "POST", headers, body });

@@ -221,11 +221,12 @@ export interface NodesMessage {
   packs: Record<string, unknown>[];
 }
 
-/** A model on disk. `facts` is what its family's headers tell; None when nobody could read it. */
+/** A model on disk. `facts` is what its family's headers tell; None when nobody could read it. `fingerprint` is the same for the same content under any name, on any machine. */
 export interface ModelMessage {
   kind: string;
   name: string;
   bytes: number;
+  fingerprint: string;
   facts: Record<string, unknown> | null;
   problems: ProblemMessage[];
 }
@@ -234,10 +235,11 @@ export interface Models {
   models: ModelMessage[];
 }
 
-/** Names that a knob for files of this kind may have. */
+/** Names that a knob for files of this kind may have, and the folders they are looked for in. */
 export interface Names {
   kind: string;
   names: string[];
+  folders: string[];
 }
 
 /** A document, ours or one that can be turned into ours. */

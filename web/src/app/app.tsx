@@ -1,5 +1,5 @@
 /** The shell: bar, banners, panels around the canvas, and whatever is open above it. */
-import { lazy, type ReactNode, Suspense } from "react";
+import { lazy, type ReactNode, Suspense, useEffect } from "react";
 import { AddPalette } from "../features/add/add_palette";
 import { Banners } from "../features/banners/banners";
 import { ContextMenu } from "../features/menu/context_menu";
@@ -22,8 +22,10 @@ const PANELS: Record<Panel, React.LazyExoticComponent<() => ReactNode>> = {
   queue: lazy(() => import("../features/queue/queue")),
 };
 
+const commands = () => import("../features/commands/command_palette");
+
 const DIALOGS = {
-  commands: lazy(() => import("../features/commands/command_palette")),
+  commands: lazy(commands),
   settings: lazy(() => import("../features/settings/settings_dialog")),
   help: lazy(() => import("../features/settings/help_dialog")),
   batch: lazy(() => import("../features/batch/batch_dialog")),
@@ -31,12 +33,15 @@ const DIALOGS = {
   save: lazy(() => import("../features/versions/save_dialog")),
 } as const;
 
+const PackPanel = lazy(() => import("../features/packs/pack_panel"));
 const Grid = lazy(() => import("../features/batch/grid_dialog"));
 const Viewer = lazy(() => import("../features/gallery/viewer"));
 
 export function App(): ReactNode {
   useKeys();
   useDrop();
+  // One types into it as soon as it is asked for: it is there before that.
+  useEffect(() => void commands(), []);
   return (
     <div className="shell">
       <TopBar />
@@ -56,10 +61,10 @@ export function App(): ReactNode {
 function Side({ side }: { side: "left" | "right" }): ReactNode {
   const panel = useShell((shell) => shell[side]);
   if (!panel) return null;
-  const Part = PANELS[panel];
+  const Part = PANELS[panel as Panel];
   return (
     <Suspense fallback={<aside className={`side ${side}`} />}>
-      <Part />
+      {Part ? <Part /> : <PackPanel key={panel} side={side} name={panel.replace(/^pack:/, "")} />}
     </Suspense>
   );
 }

@@ -4,6 +4,7 @@ import { useStore } from "zustand";
 import type { Document } from "../core/types";
 import type { Editor, ShellState } from "./editor";
 import type { FileState, OpenDocument } from "./open_document";
+import type { Brought } from "./packs/pack_host";
 import type { Settings } from "./settings";
 import type { RunState, ServerState, ViewState } from "./stores";
 
@@ -17,6 +18,8 @@ export function useEditor(): Editor {
 
 export const useServer = <T>(select: (state: ServerState) => T): T => useStore(useEditor().server, select);
 export const useShell = <T>(select: (state: ShellState) => T): T => useStore(useEditor().shell, select);
+/** What packs have added. */
+export const useBrought = <T>(select: (state: Brought) => T): T => useStore(useEditor().packs.store, select);
 export const useSettings = <T>(select: (state: Settings) => T): T => useStore(useEditor().settings, select);
 
 /** The document in front; null while there is none. */

@@ -6,20 +6,24 @@ import { Refused, readDocument } from "../core/document";
 import type { Problem } from "../core/types";
 import { followProblems } from "./live_validation";
 import type { OpenDocument } from "./open_document";
+import { groundOf } from "./packs/pack_ground";
+import { PackHost } from "./packs/pack_host";
 import { ServerFeed } from "./server_feed";
-import { createSettings, followTheme, type SettingsStore } from "./settings";
-import { createServer, type ServerStore } from "./stores";
+import { createSettings, followTheme, type Settings, type SettingsStore } from "./settings";
+import { createServer, type ServerStore, type ViewState } from "./stores";
 import { Runner } from "./submit";
 import { followTitle } from "./tab_title";
 import { Workspace } from "./workspace";
 
 export type Panel = "library" | "outline" | "gallery" | "workflows" | "inspector" | "queue";
+/** A panel of the editor, or one that a pack brings, by its name. */
+export type PanelName = Panel | `pack:${string}`;
 export type DialogName = "commands" | "settings" | "help" | "batch" | "versions" | "save";
 
 /** What of the shell is open. Not kept but for the panels. */
 export interface ShellState {
-  left: Panel | null;
-  right: Panel | null;
+  left: PanelName | null;
+  right: PanelName | null;
   dialog: DialogName | null;
   /** Finished files being looked at, and which of them; two are compared when `against` is there. */
   viewer: { files: readonly FileMessage[]; at: number; against: string | null } | null;
@@ -46,7 +50,11 @@ export interface Editor {
   runner: Runner;
   settings: SettingsStore;
   shell: StoreApi<ShellState>;
+  packs: PackHost;
 }
+
+/** All of it but the modules of packs, which are given it. */
+export type Ground = Omit<Editor, "packs">;
 
 const PANELS = "latentloom.panels";
 
@@ -70,18 +78,21 @@ export function createEditor(client = new Client()): Editor {
     localStorage.setItem(PANELS, JSON.stringify({ left: now.left, right: now.right }));
   });
   settings.subscribe((now, before) => {
-    if (now.snap === before.snap && now.minimap === before.minimap) return;
-    for (const { view } of workspace.store.getState().open) view.setState({ snap: now.snap, minimap: now.minimap });
+    if (OF_VIEWS.every((name) => now[name] === before[name])) return;
+    for (const { view } of workspace.store.getState().open) view.setState(ofViews(now));
   });
-  workspace.onOpen(({ view }) => {
-    const { snap, minimap } = settings.getState();
-    view.setState({ snap, minimap });
-  });
+  workspace.onOpen(({ view }) => view.setState(ofViews(settings.getState())));
   followTitle(server, workspace);
   const refused = (problems: readonly Problem[]) => sayProblems(editor, problems);
-  const runner = new Runner(client, feed, () => server.getState().palette, refused);
-  const editor: Editor = { client, server, workspace, feed, runner, settings, shell };
-  return editor;
+  const runner = new Runner(
+    client,
+    feed,
+    () => server.getState().palette,
+    refused,
+    () => server.getState().models,
+  );
+  const editor: Ground = { client, server, workspace, feed, runner, settings, shell };
+  return { ...editor, packs: new PackHost(groundOf(editor)) };
 }
 
 /** Ask for the nodes, open what was open; if nothing ever was, the first template, ready to be run. */
@@ -97,20 +108,32 @@ export async function start(editor: Editor): Promise<void> {
   editor.workspace.store.setState({ ready: true });
 }
 
+/** Settings that every open document's view has. */
+const OF_VIEWS = ["snap", "minimap", "wheel", "linkStyle"] as const;
+
+const ofViews = ({ snap, minimap, wheel, linkStyle }: Settings): Partial<ViewState> => ({
+  snap,
+  minimap,
+  wheel,
+  linkStyle,
+});
+
 let notices = 0;
 
-export function say(editor: Editor, kind: Notice["kind"], text: string, fix = ""): void {
+type Shown = Pick<Editor, "shell">;
+
+export function say(editor: Shown, kind: Notice["kind"], text: string, fix = ""): void {
   notices += 1;
   const notice: Notice = { id: notices, kind, text, fix };
   editor.shell.setState(({ notices: known }) => ({ notices: [...known.slice(-2), notice] }));
   setTimeout(() => forget(editor, notice.id), kind === "good" ? 4000 : 12_000);
 }
 
-export function forget(editor: Editor, id: number): void {
+export function forget(editor: Shown, id: number): void {
   editor.shell.setState(({ notices: known }) => ({ notices: known.filter((one) => one.id !== id) }));
 }
 
-export function sayProblems(editor: Editor, problems: readonly Problem[]): void {
+export function sayProblems(editor: Shown, problems: readonly Problem[]): void {
   const [first, ...more] = problems;
   if (!first) return;
   const rest = more.length ? ` (+${more.length})` : "";
@@ -118,7 +141,7 @@ export function sayProblems(editor: Editor, problems: readonly Problem[]): void 
 }
 
 /** Do something that the server may refuse; what it says is shown. */
-export async function attempt<T>(editor: Editor, work: () => Promise<T>): Promise<T | null> {
+export async function attempt<T>(editor: Shown, work: () => Promise<T>): Promise<T | null> {
   try {
     return await work();
   } catch (error) {

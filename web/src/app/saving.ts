@@ -1,10 +1,17 @@
 /** Saves an open document as a version of a workflow that has a name. */
 import { Refusal } from "../api/client";
 import { setDocumentTitle } from "../core/commands";
-import { writeDocument } from "../core/document";
+import type { Document, Json } from "../core/types";
 import { t } from "../ui/text";
 import { attempt, type Editor, say } from "./editor";
+import { signed } from "./models_used";
 import type { OpenDocument } from "./open_document";
+
+/** The document with what its models are, as it leaves the editor. */
+export function signedBy(editor: Editor, document: Document): Record<string, Json> {
+  const { palette, models } = editor.server.getState();
+  return signed(document, palette, models);
+}
 
 /** Save a version; of one that has no name yet the name is asked for. */
 export async function saveWorkflow(editor: Editor, open: OpenDocument): Promise<void> {
@@ -15,7 +22,7 @@ export async function saveWorkflow(editor: Editor, open: OpenDocument): Promise<
   }
   await attempt(editor, async () => {
     const document = open.document.getState();
-    const saved = await editor.client.save(workflow, writeDocument(document), basedOn);
+    const saved = await editor.client.save(workflow, signedBy(editor, document), basedOn);
     kept(open, document, workflow, saved.version);
     await editor.workspace.journal(open.id)?.now();
     if (open.document.getState() === document) open.file.setState({ dirty: false });
@@ -28,7 +35,7 @@ export async function saveAs(editor: Editor, open: OpenDocument, name: string): 
   try {
     if (open.document.getState().title !== name) open.document.run(setDocumentTitle(name));
     const document = open.document.getState();
-    const saved = await editor.client.create(name, writeDocument(document));
+    const saved = await editor.client.create(name, signedBy(editor, document));
     kept(open, document, saved.id, saved.version);
     await editor.workspace.journal(open.id)?.now();
     if (open.document.getState() === document) open.file.setState({ dirty: false });

@@ -100,13 +100,14 @@ export class ServerFeed {
     if (!isUp(workers)) return; // it is asked again as soon as one is
     const kinds = new Set<string>();
     for (const node of palette.nodes.values()) for (const knob of node.knobs) if (knob.file) kinds.add(knob.file);
-    const found = await Promise.all(
-      [...kinds].map(
-        async (kind) => [kind, (await this.client.names(kind).catch(() => ({ names: [] }))).names] as const,
-      ),
-    );
+    const asked = [...kinds].map((kind) => this.client.names(kind).catch(() => null));
+    const found = (await Promise.all(asked)).filter((one) => one !== null);
     const { models } = await this.client.models().catch(() => ({ models: [] }));
-    this.server.setState({ names: Object.fromEntries(found), models });
+    this.server.setState({
+      names: Object.fromEntries(found.map(({ kind, names }) => [kind, names])),
+      folders: Object.fromEntries(found.map(({ kind, folders }) => [kind, folders])),
+      models,
+    });
   }
 
   /** Show what the newest run of a document has come to. */

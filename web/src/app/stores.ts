@@ -9,6 +9,7 @@
 import { createStore, type StoreApi } from "zustand/vanilla";
 import type { FileMessage, ModelMessage, QueueMessage, RunMessage, WorkerMessage } from "../api/wire";
 import type { Palette, Path, Point, Problem } from "../core/types";
+import type { LinkStyle, Wheel } from "./settings";
 
 // ── view ──
 
@@ -71,6 +72,8 @@ export interface ViewState {
   readOnly: boolean;
   minimap: boolean;
   snap: boolean;
+  wheel: Wheel;
+  linkStyle: LinkStyle;
   canvas: CanvasHandle | null;
 }
 export type ViewStore = StoreApi<ViewState>;
@@ -87,6 +90,8 @@ export function createView(): ViewStore {
     readOnly: false,
     minimap: true,
     snap: false,
+    wheel: "auto",
+    linkStyle: "spline",
     canvas: null,
   }));
 }
@@ -155,6 +160,8 @@ export interface ServerState {
   models: readonly ModelMessage[];
   /** Names a FILE knob of a kind may have. */
   names: Readonly<Record<string, readonly string[]>>;
+  /** Where files of a kind are looked for. */
+  folders: Readonly<Record<string, readonly string[]>>;
   queue: QueueMessage;
   /** Newest first. */
   runs: readonly RunMessage[];
@@ -175,6 +182,7 @@ export function createServer(): ServerStore {
     packs: [],
     models: [],
     names: {},
+    folders: {},
     queue: { paused: [], counts: {}, waiting: [] },
     runs: [],
     workers: [],

@@ -1,11 +1,11 @@
 /** Sends documents to the queue: all of it or to one step, once or over a grid of values; the seed shown is the one used. */
 import type { Client } from "../api/client";
 import { Refusal } from "../api/client";
-import type { RunMessage } from "../api/wire";
+import type { ModelMessage, RunMessage } from "../api/wire";
 import { setValue } from "../core/commands";
-import { writeDocument } from "../core/document";
 import { graphOf } from "../core/flatten";
 import type { Document, Json, Palette, Problem, Step } from "../core/types";
+import { signed } from "./models_used";
 import { newId, type OpenDocument } from "./open_document";
 import { begin } from "./run_feed";
 import type { ServerFeed } from "./server_feed";
@@ -64,6 +64,7 @@ export class Runner {
     private readonly feed: ServerFeed,
     private readonly palette: () => Palette,
     private readonly refused: (problems: readonly Problem[]) => void = () => {},
+    private readonly models: () => readonly ModelMessage[] = () => [],
   ) {}
 
   /** Run an open document. What is wrong with it goes to its run store, at its place. */
@@ -87,7 +88,7 @@ export class Runner {
         {
           run: id,
           graph: { steps: stripped(graph.steps), targets: [...graph.targets] },
-          document: writeDocument(document),
+          document: signed(document, palette, this.models()),
           front: options.front ?? false,
           meta: { draft: open.id, title: document.title, seeds, ...options.meta },
         },

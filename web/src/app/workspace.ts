@@ -6,6 +6,7 @@ import { emptyDocument, readDocument } from "../core/document";
 import type { Document } from "../core/types";
 import { Journal, keptHere } from "./journal";
 import { newId, type OpenDocument, openDocument } from "./open_document";
+import { WindowLists } from "./windows";
 
 export interface WorkspaceState {
   open: readonly OpenDocument[];
@@ -13,8 +14,6 @@ export interface WorkspaceState {
   /** What was there when the page was loaded has been opened. */
   ready: boolean;
 }
-
-const SESSION = "latentloom.session";
 
 export class Workspace {
   readonly store: StoreApi<WorkspaceState> = createStore<WorkspaceState>(() => ({
@@ -27,7 +26,10 @@ export class Workspace {
   private readonly journals = new Map<string, Journal>();
   private readonly listeners = new Set<(open: OpenDocument) => void>();
 
-  constructor(private readonly client: Client) {}
+  constructor(
+    private readonly client: Client,
+    private readonly lists = new WindowLists(),
+  ) {}
 
   get active(): OpenDocument | null {
     const { open, active } = this.store.getState();
@@ -48,14 +50,17 @@ export class Workspace {
     this.remember();
   }
 
-  /** Open what is there on the server from last time; false if there is nothing. */
+  /**
+   * Open what this window had open. A window that is new and the only one has the draft that was changed last. False if
+   * there is nothing to open.
+   */
   async restore(): Promise<boolean> {
-    const session = readSession();
+    const session = await this.lists.begin();
     const there = await this.client.drafts();
     const known = new Set(there.drafts.map(({ id }) => id));
     const newest = there.drafts[0]?.id;
     const ids = session.open.filter((id) => known.has(id) || keptHere(id));
-    if (!ids.length && newest) ids.push(newest);
+    if (!ids.length && newest && session.first) ids.push(newest);
     for (const id of ids) await this.openDraft(id).catch(() => null);
     const { open } = this.store.getState();
     const active = open.find(({ id }) => id === session.active) ?? open[0];
@@ -187,20 +192,6 @@ export class Workspace {
 
   private remember(): void {
     const { open, active } = this.store.getState();
-    try {
-      localStorage.setItem(SESSION, JSON.stringify({ open: open.map(({ id }) => id), active }));
-    } catch {
-      // The drafts are on the server; only which tabs were open is lost.
-    }
-  }
-}
-
-function readSession(): { open: string[]; active: string } {
-  try {
-    const said = JSON.parse(localStorage.getItem(SESSION) ?? "{}") as { open?: unknown; active?: unknown };
-    const open = Array.isArray(said.open) ? said.open.filter((one) => typeof one === "string") : [];
-    return { open, active: typeof said.active === "string" ? said.active : "" };
-  } catch {
-    return { open: [], active: "" };
+    this.lists.keep({ open: open.map(({ id }) => id), active });
   }
 }

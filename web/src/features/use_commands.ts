@@ -1,10 +1,9 @@
 /** Commands for buttons and menus: what they are called, their keys as one reads them, and doing them. */
-import { type At, type Command, can } from "../app/commands/command";
+import { type At, type Command, can, nameOf } from "../app/commands/command";
 import { command, keysOf } from "../app/commands/table";
-import { useEditor, useSettings } from "../app/context";
+import { useBrought, useEditor, useSettings } from "../app/context";
 import { spoken } from "../app/keys";
 import type { MenuEntry } from "../ui/menu";
-import { t } from "../ui/text";
 
 export interface Commands {
   label(id: string): string;
@@ -14,11 +13,15 @@ export interface Commands {
   /** As a line of a menu. */
   entry(id: string, more?: Partial<MenuEntry>): MenuEntry;
   at(): At | null;
+  /** Ids of the commands that packs have added. */
+  brought: readonly Command[];
 }
 
 export function useCommands(): Commands {
   const editor = useEditor();
   const settings = useSettings((all) => all);
+  const brought = useBrought(({ commands }) => commands);
+  const find = (id: string) => command(id, brought);
   const at = (): At | null => {
     const open = editor.workspace.active;
     return open ? { editor, open } : null;
@@ -29,26 +32,27 @@ export function useCommands(): Commands {
   };
   const run = (id: string) => {
     const now = at();
-    const one = command(id);
+    const one = find(id);
     if (now && can(one, now)) one.run(now);
   };
   const possible = (id: string) => {
     const now = at();
-    return now !== null && can(command(id), now);
+    return now !== null && can(find(id), now);
   };
   return {
-    label: (id) => t(command(id).label),
-    keys: (id) => keys(command(id)),
+    label: (id) => nameOf(find(id)),
+    keys: (id) => keys(find(id)),
     run,
     can: possible,
     entry: (id, more) => ({
       id,
-      label: t(command(id).label),
-      keys: keys(command(id)),
+      label: nameOf(find(id)),
+      keys: keys(find(id)),
       disabled: !possible(id),
       run: () => run(id),
       ...more,
     }),
     at,
+    brought,
   };
 }

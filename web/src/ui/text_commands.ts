@@ -1,6 +1,7 @@
 /** What commands are called. Part of `text`. */
 export const COMMAND_TEXTS = {
   "c.run": "Run",
+  "c.pack": "A pack's command",
   "c.run-selected": "Run to selected nodes",
   "c.run-front": "Run next, before what waits",
   "c.batch": "Run over several values…",

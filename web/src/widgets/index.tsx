@@ -8,7 +8,7 @@ import { FileWidget } from "./file";
 import { FloatsWidget } from "./floats";
 import { ForeignWidgetHost } from "./foreign";
 import { NumberWidget } from "./number";
-import type { WidgetProps } from "./props";
+import { useWidgetServices, type WidgetProps } from "./props";
 import { SeedWidget } from "./seed";
 import { SliderWidget } from "./slider";
 import { TextWidget } from "./text";
@@ -18,8 +18,8 @@ import "./widgets.css";
 export { newGesture, type SeedProps, type WidgetProps, type WidgetServices, WidgetServicesContext } from "./props";
 export { randomSeed } from "./seed";
 
-export function widgetFor(def: KnobDef): ComponentType<WidgetProps> {
-  if (def.widget) return ForeignWidgetHost;
+export function widgetFor(def: KnobDef, foreign = true): ComponentType<WidgetProps> {
+  if (def.widget && foreign) return ForeignWidgetHost;
   switch (def.type) {
     case "INT":
     case "FLOAT":
@@ -39,6 +39,8 @@ export function widgetFor(def: KnobDef): ComponentType<WidgetProps> {
 }
 
 export function Widget(props: WidgetProps) {
-  const Shown = widgetFor(props.def);
+  const services = useWidgetServices();
+  const off = props.def.widget ? (services.widgetOff?.(props.def.widget) ?? false) : false;
+  const Shown = widgetFor(props.def, !off);
   return <Shown {...props} />;
 }

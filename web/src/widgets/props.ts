@@ -40,6 +40,8 @@ export interface WidgetServices {
   thumbnail(kind: string, name: string): string;
   /** The module of a pack's widget "pack.name"; "" if it is not known or switched off. */
   widgetModule(name: string): string;
+  /** Whether its pack is turned off: then the usual widget for such a value is shown. */
+  widgetOff?(name: string): boolean;
 }
 
 const none: WidgetServices = {

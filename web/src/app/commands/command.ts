@@ -1,11 +1,11 @@
 /**
  * What a person can ask for. The palette, menus, shortcuts, help and settings are all made from one table of these.
  */
-import type { Key } from "../../ui/text";
+import { type Key, t } from "../../ui/text";
 import type { Editor } from "../editor";
 import type { OpenDocument } from "../open_document";
 
-export type Group = "file" | "edit" | "node" | "view" | "run" | "app";
+export type Group = "file" | "edit" | "node" | "view" | "run" | "app" | "pack";
 
 /** What a command is asked about. */
 export interface At {
@@ -17,16 +17,23 @@ export interface Command {
   id: string;
   group: Group;
   label: Key;
+  /** What it is called instead of the text of `label`: of a pack's command. */
+  title?: string;
   /** The usual shortcuts; settings may give others. */
   keys: readonly string[];
   /** The browser's own copy, cut and paste events do it: the key is shown, not listened to. */
   native?: boolean;
   /** It changes the document: not offered while somebody else has it. */
   edits?: boolean;
+  /** Of a pack's command: the menu it is also in. */
+  menu?: "node" | "canvas";
   /** Whether it can be done now; always, if not given. */
   when?: (at: At) => boolean;
   run: (at: At) => void;
 }
+
+/** As a person reads it. */
+export const nameOf = (one: Pick<Command, "label" | "title">): string => one.title ?? t(one.label);
 
 export const selected = ({ open }: At): string[] => [...open.view.getState().selection];
 export const anySelected = (at: At): boolean => at.open.view.getState().selection.size > 0;

@@ -1,6 +1,5 @@
-import { writeDocument } from "../../core/document";
 import { attempt, openFile, say } from "../editor";
-import { saveWorkflow } from "../saving";
+import { saveWorkflow, signedBy } from "../saving";
 import type { At, Command } from "./command";
 
 /** Let a person choose files of their machine. */
@@ -79,9 +78,9 @@ export const FILE: readonly Command[] = [
     group: "file",
     label: "c.export",
     keys: [],
-    run: ({ open }) => {
+    run: ({ editor, open }) => {
       const document = open.document.getState();
-      download(`${document.title || "workflow"}.json`, `${JSON.stringify(writeDocument(document), null, 2)}\n`);
+      download(`${document.title || "workflow"}.json`, `${JSON.stringify(signedBy(editor, document), null, 2)}\n`);
     },
   },
   {
@@ -91,7 +90,7 @@ export const FILE: readonly Command[] = [
     keys: [],
     run: ({ editor, open }) =>
       void attempt(editor, async () => {
-        await navigator.clipboard.writeText(JSON.stringify(writeDocument(open.document.getState())));
+        await navigator.clipboard.writeText(JSON.stringify(signedBy(editor, open.document.getState())));
         say(editor, "good", "Copied.");
       }),
   },

@@ -6,6 +6,7 @@ import { attempt } from "../../app/editor";
 import type { OpenDocument } from "../../app/open_document";
 import { Button } from "../../ui/button";
 import { t } from "../../ui/text";
+import { MissingFiles } from "./missing_files";
 import "./banners.css";
 
 export function Banners(): ReactNode {
@@ -15,6 +16,7 @@ export function Banners(): ReactNode {
       <Connection />
       {open ? <Conflict open={open} /> : null}
       <Workers />
+      {open ? <MissingFiles open={open} /> : null}
     </div>
   );
 }

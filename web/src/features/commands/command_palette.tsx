@@ -1,7 +1,7 @@
 /** Every command and every node of the workflow, found by typing. */
 import { type ReactNode, useMemo, useState } from "react";
-import { can } from "../../app/commands/command";
-import { COMMANDS, keysOf } from "../../app/commands/table";
+import { can, nameOf } from "../../app/commands/command";
+import { everyCommand, keysOf } from "../../app/commands/table";
 import { useActive, useEditor, useServer, useSettings } from "../../app/context";
 import { showStep } from "../../app/go_to";
 import { spoken } from "../../app/keys";
@@ -35,9 +35,9 @@ export default function CommandPalette(): ReactNode {
     const at = { editor, open };
     const words = folded(query.trim());
     const found: Item[] = [];
-    for (const one of COMMANDS) {
+    for (const one of everyCommand(editor)) {
       if (one.id === "app.commands" || !can(one, at)) continue;
-      const title = t(one.label);
+      const title = nameOf(one);
       const { score, ranges } = match(title, words);
       if (!score) continue;
       const [key] = keysOf(one, settings);

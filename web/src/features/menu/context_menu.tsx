@@ -29,8 +29,11 @@ export function ContextMenu({ open }: { open: OpenDocument }): ReactNode {
   );
 }
 
-function forItems(menu: MenuRequest, { entry, can }: Commands): MenuPart[] {
+function forItems(menu: MenuRequest, { entry, can, brought }: Commands): MenuPart[] {
   const some = (...ids: string[]): MenuPart[] => ids.filter(can).map((id) => entry(id));
+  const ofPacks = some(
+    ...brought.filter((one) => one.menu === (menu.on === "canvas" ? "canvas" : "node")).map(({ id }) => id),
+  );
   if (menu.on === "canvas") {
     return [
       ...some("node.add", "node.note", "edit.paste"),
@@ -38,6 +41,7 @@ function forItems(menu: MenuRequest, { entry, can }: Commands): MenuPart[] {
       ...some("edit.undo", "edit.redo", "edit.all"),
       "line",
       ...some("view.out", "view.fit", "node.layout", "view.snap", "view.minimap"),
+      ...(ofPacks.length ? (["line", ...ofPacks] as MenuPart[]) : []),
     ];
   }
   const parts: MenuPart[] = [];
@@ -50,6 +54,7 @@ function forItems(menu: MenuRequest, { entry, can }: Commands): MenuPart[] {
   add(...some("view.enter", "node.unpack", "node.subgraph", "node.group", "node.replace"));
   add(...some("node.mute", "node.bypass", "node.collapse", "node.detach"));
   add(...some("edit.copy", "edit.cut", "edit.duplicate", "view.fit-selected"));
+  add(...ofPacks);
   const swatches = COLORS.map(([name, color]) => ({ ...entry(`node.${name}`), color }));
   if (can("node.color.none")) add({ swatches });
   add(...some("edit.delete-join"), ...(can("edit.delete") ? [entry("edit.delete", { bad: true })] : []));

@@ -1,7 +1,7 @@
 /** The panels on the left, one button each; settings and help below. */
-import { FolderOpen, Images, Keyboard, ListTree, Settings2, Shapes } from "lucide-react";
+import { FolderOpen, Images, Keyboard, ListTree, Puzzle, Settings2, Shapes } from "lucide-react";
 import type { ReactNode } from "react";
-import { useActive, useEditor, useShell } from "../../app/context";
+import { useActive, useBrought, useEditor, useShell } from "../../app/context";
 import { IconButton } from "../../ui/button";
 import { t } from "../../ui/text";
 import { useCommands } from "../use_commands";
@@ -17,6 +17,7 @@ const PANELS = [
 export function Rail(): ReactNode {
   const left = useShell((shell) => shell.left);
   const editor = useEditor();
+  const brought = useBrought(({ panels }) => panels);
   const open = useActive();
   const { label, keys, run } = useCommands();
   return (
@@ -32,6 +33,18 @@ export function Rail(): ReactNode {
           <Icon size={18} />
         </IconButton>
       ))}
+      {brought
+        .filter(({ given }) => given.side !== "right")
+        .map(({ name, given }) => (
+          <IconButton
+            key={name}
+            label={given.label}
+            aria-pressed={left === `pack:${name}`}
+            onClick={() => editor.shell.setState({ left: left === `pack:${name}` ? null : `pack:${name}` })}
+          >
+            <Puzzle size={18} />
+          </IconButton>
+        ))}
       <span className="spring" />
       <IconButton label={label("app.help")} keys={keys("app.help")} disabled={!open} onClick={() => run("app.help")}>
         <Keyboard size={18} />

@@ -1,34 +1,38 @@
 import type { ReactNode } from "react";
-import type { Group } from "../../app/commands/command";
-import { COMMANDS, keysOf } from "../../app/commands/table";
+import { type Group, nameOf } from "../../app/commands/command";
+import { everyCommand, keysOf } from "../../app/commands/table";
 import { useEditor, useSettings } from "../../app/context";
 import { spoken } from "../../app/keys";
 import { Dialog } from "../../ui/dialog";
 import { t } from "../../ui/text";
 import "./settings.css";
 
-const GROUPS: readonly Group[] = ["run", "node", "edit", "view", "file", "app"];
+const GROUPS: readonly Group[] = ["run", "node", "edit", "view", "file", "app", "pack"];
 
 /** All shortcuts there are now. */
 export default function HelpDialog(): ReactNode {
-  const { shell } = useEditor();
+  const editor = useEditor();
+  const { shell } = editor;
   const settings = useSettings((all) => all);
+  const all = everyCommand(editor).filter((one) => keysOf(one, settings).length > 0);
   return (
     <Dialog title={t("help.title")} close={() => shell.setState({ dialog: null })} size="wide">
       <div className="keys-list">
-        {GROUPS.map((group) => (
+        {GROUPS.filter((group) => all.some((one) => one.group === group)).map((group) => (
           <section key={group}>
             <h3>{t(`group.${group}`)}</h3>
-            {COMMANDS.filter((one) => one.group === group && keysOf(one, settings).length > 0).map((one) => (
-              <div key={one.id} className="setting">
-                <span>{t(one.label)}</span>
-                <kbd>
-                  {keysOf(one, settings)
-                    .map((key) => spoken(key))
-                    .join(", ")}
-                </kbd>
-              </div>
-            ))}
+            {all
+              .filter((one) => one.group === group)
+              .map((one) => (
+                <div key={one.id} className="setting">
+                  <span>{nameOf(one)}</span>
+                  <kbd>
+                    {keysOf(one, settings)
+                      .map((key) => spoken(key))
+                      .join(", ")}
+                  </kbd>
+                </div>
+              ))}
           </section>
         ))}
       </div>

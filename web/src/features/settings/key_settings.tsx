@@ -1,9 +1,9 @@
 /** Every command and its shortcut; press on one, then press the keys it shall have. */
 import { RotateCcw } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useState } from "react";
-import type { Command } from "../../app/commands/command";
-import { COMMANDS, commandsFor, keysOf } from "../../app/commands/table";
-import { useEditor, useSettings } from "../../app/context";
+import { type Command, nameOf } from "../../app/commands/command";
+import { COMMANDS, commandsFor, everyCommand, keysOf } from "../../app/commands/table";
+import { useBrought, useEditor, useSettings } from "../../app/context";
 import { shortcutOf, spoken } from "../../app/keys";
 import { folded } from "../../core/search";
 import { Button, IconButton } from "../../ui/button";
@@ -11,9 +11,10 @@ import { t } from "../../ui/text";
 
 export function KeySettings({ words }: { words: string }): ReactNode {
   const { settings } = useEditor();
+  const brought = useBrought(({ commands }) => commands);
   const changed = useSettings((all) => Object.keys(all.keys).length > 0);
   const all = folded(t("settings.keys")).includes(words);
-  const shown = COMMANDS.filter((one) => all || folded(t(one.label)).includes(words));
+  const shown = [...COMMANDS, ...brought].filter((one) => all || folded(nameOf(one)).includes(words));
   if (!shown.length) return null;
   return (
     <section>
@@ -27,12 +28,13 @@ export function KeySettings({ words }: { words: string }): ReactNode {
 }
 
 function KeyLine({ command }: { command: Command }): ReactNode {
-  const { settings } = useEditor();
+  const editor = useEditor();
+  const { settings } = editor;
   const now = useSettings((all) => all);
   const [listening, setListening] = useState(false);
   const keys = keysOf(command, now);
-  const name = t(command.label);
-  const others = keys.flatMap((key) => commandsFor(key, now)).filter((one) => one !== command);
+  const name = nameOf(command);
+  const others = keys.flatMap((key) => commandsFor(key, now, everyCommand(editor))).filter((one) => one !== command);
   const set = (next: readonly string[] | null) => {
     setListening(false);
     settings.setState(({ keys: { [command.id]: _, ...rest } }) => ({
@@ -54,9 +56,7 @@ function KeyLine({ command }: { command: Command }): ReactNode {
     <div className="setting">
       <span className="spring">{name}</span>
       {others.length ? (
-        <span className="badge warn">
-          {t("settings.conflict", { name: others.map((one) => t(one.label)).join(", ") })}
-        </span>
+        <span className="badge warn">{t("settings.conflict", { name: others.map(nameOf).join(", ") })}</span>
       ) : null}
       {command.id in now.keys ? (
         <IconButton tiny label={t("settings.reset")} onClick={() => set(null)}>

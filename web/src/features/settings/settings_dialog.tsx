@@ -1,24 +1,29 @@
 /** What can be chosen for this browser; shortcuts; packs and what they bring. */
 import { Search } from "lucide-react";
-import { type ReactNode, useId, useState } from "react";
-import { useEditor, useServer, useSettings } from "../../app/context";
-import type { Settings } from "../../app/settings";
+import { type ReactNode, useState } from "react";
+import { useEditor, useSettings } from "../../app/context";
+import { OPTIONS, type Option, type Settings } from "../../app/settings";
 import { folded } from "../../core/search";
 import { Dialog } from "../../ui/dialog";
 import { type Key, t } from "../../ui/text";
 import { KeySettings } from "./key_settings";
+import { PackSettings } from "./pack_settings";
+import { Check, Line } from "./setting";
 import "./settings.css";
 
-type Choice = "theme" | "contrast" | "text" | "motion";
-type Toggle = "snap" | "minimap" | "packWidgets";
+type Checked = "snap" | "minimap";
 
-const LOOK: readonly (readonly [Choice, Key, readonly string[]])[] = [
-  ["theme", "settings.theme", ["system", "light", "dark"]],
-  ["contrast", "settings.contrast", ["system", "normal", "more"]],
-  ["text", "settings.text", ["small", "normal", "large", "larger"]],
-  ["motion", "settings.motion", ["system", "full", "reduced"]],
+const LOOK: readonly (readonly [Option, Key])[] = [
+  ["theme", "settings.theme"],
+  ["contrast", "settings.contrast"],
+  ["text", "settings.text"],
+  ["motion", "settings.motion"],
 ];
-const CANVAS: readonly (readonly [Toggle, Key])[] = [
+const CANVAS: readonly (readonly [Option, Key])[] = [
+  ["wheel", "settings.wheel"],
+  ["linkStyle", "settings.link-style"],
+];
+const CHECKS: readonly (readonly [Checked, Key])[] = [
   ["snap", "settings.snap"],
   ["minimap", "settings.minimap"],
 ];
@@ -30,6 +35,7 @@ export default function SettingsDialog(): ReactNode {
   const has = (key: Key) => folded(t(key)).includes(words);
   const look = LOOK.filter(([, key]) => has(key));
   const canvas = CANVAS.filter(([, key]) => has(key));
+  const checks = CHECKS.filter(([, key]) => has(key));
   return (
     <Dialog title={t("settings.title")} close={() => shell.setState({ dialog: null })} size="wide">
       <div className="settings">
@@ -47,80 +53,54 @@ export default function SettingsDialog(): ReactNode {
         {look.length ? (
           <section>
             <h3>{t("settings.look")}</h3>
-            {look.map(([name, key, options]) => (
-              <Select key={name} name={name} label={t(key)} options={options} />
+            {look.map(([name, key]) => (
+              <Select key={name} name={name} label={t(key)} />
             ))}
           </section>
         ) : null}
-        {canvas.length ? (
+        {canvas.length || checks.length ? (
           <section>
             <h3>{t("settings.canvas")}</h3>
             {canvas.map(([name, key]) => (
-              <Check key={name} name={name} label={t(key)} />
+              <Select key={name} name={name} label={t(key)} />
+            ))}
+            {checks.map(([name, key]) => (
+              <Toggle key={name} name={name} label={t(key)} />
             ))}
           </section>
         ) : null}
-        {has("settings.packs") || has("settings.widgets") ? <Packs /> : null}
+        <PackSettings words={words} />
         <KeySettings words={words} />
       </div>
     </Dialog>
   );
 }
 
-function Select({ name, label, options }: { name: Choice; label: string; options: readonly string[] }): ReactNode {
-  const id = useId();
+function Select({ name, label }: { name: Option; label: string }): ReactNode {
   const { settings } = useEditor();
   const value = useSettings((all) => all[name]);
   return (
-    <div className="setting">
-      <label htmlFor={id}>{label}</label>
-      <select
-        id={id}
-        className="field"
-        value={value}
-        onChange={(event) => settings.setState({ [name]: event.target.value } as Partial<Settings>)}
-      >
-        {options.map((one) => (
-          <option key={one} value={one}>
-            {t(`option.${one}` as Key)}
-          </option>
-        ))}
-      </select>
-    </div>
+    <Line label={label}>
+      {(id) => (
+        <select
+          id={id}
+          className="field"
+          value={value}
+          onChange={(event) => settings.setState({ [name]: event.target.value } as Partial<Settings>)}
+        >
+          {OPTIONS[name].map((one) => (
+            <option key={one} value={one}>
+              {t(`option.${one}`)}
+            </option>
+          ))}
+        </select>
+      )}
+    </Line>
   );
 }
 
-function Check({ name, label }: { name: Toggle; label: string }): ReactNode {
-  const id = useId();
+function Toggle({ name, label }: { name: Checked; label: string }): ReactNode {
   const { settings } = useEditor();
   const value = useSettings((all) => all[name]);
-  return (
-    <div className="setting">
-      <label htmlFor={id}>{label}</label>
-      <input
-        id={id}
-        type="checkbox"
-        checked={value}
-        onChange={(event) => settings.setState({ [name]: event.target.checked })}
-      />
-    </div>
-  );
-}
-
-function Packs(): ReactNode {
-  const packs = useServer((server) => server.packs);
-  return (
-    <section>
-      <h3>{t("settings.packs")}</h3>
-      <Check name="packWidgets" label={t("settings.widgets")} />
-      <ul className="packs">
-        {packs.map((one) => (
-          <li key={String(one.name)} className="row">
-            <span className="spring">{String(one.title || one.name)}</span>
-            <span className="quiet small cut">{String(one.place)}</span>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
+  return <Check label={label} value={value} set={(next) => settings.setState({ [name]: next })} />;
 }

@@ -30,7 +30,7 @@ export function TopBar(): ReactNode {
 }
 
 function MainMenu(): ReactNode {
-  const { entry } = useCommands();
+  const { entry, brought } = useCommands();
   const parts = (): MenuPart[] => [
     entry("file.new"),
     entry("file.open"),
@@ -44,6 +44,8 @@ function MainMenu(): ReactNode {
     "line",
     entry("edit.undo"),
     entry("edit.redo"),
+    ...(brought.length ? (["line", { title: t("group.pack") }] as MenuPart[]) : []),
+    ...brought.map(({ id }) => entry(id)),
     "line",
     entry("app.commands"),
     entry("app.theme"),

@@ -1,5 +1,6 @@
 /** What widgets ask of the server. */
 import type { Editor } from "../../app/editor";
+import { isOn } from "../../app/packs/pack_host";
 import type { WidgetServices } from "../../widgets";
 
 /** The names of a kind of file; while no worker is up, they are waited for. */
@@ -42,13 +43,18 @@ export function widgetServices(editor: Editor): WidgetServices {
       return id ? editor.client.thumbnailUrl(id, 256) : "";
     },
     widgetModule: (name) => {
-      if (!editor.settings.getState().packWidgets) return "";
       for (const pack of editor.server.getState().packs) {
+        if (!isOn(editor.settings, String(pack.name))) continue;
         const widgets = pack.widgets as Record<string, string> | undefined;
         const found = widgets?.[name];
         if (found) return found;
       }
       return "";
+    },
+    widgetOff: (name) => {
+      const { packs } = editor.server.getState();
+      const pack = packs.find(({ widgets }) => Object.hasOwn((widgets as object | undefined) ?? {}, name));
+      return pack !== undefined && !isOn(editor.settings, String(pack.name));
     },
   };
 }

@@ -1,7 +1,7 @@
 /** The canvas of the document in front, and what lies over it. */
 import { type ReactNode, useMemo } from "react";
 import { addNode } from "../../app/adding";
-import { useActive, useDocument, useEditor, useShell, useView } from "../../app/context";
+import { useActive, useDocument, useEditor, useServer, useSettings, useShell, useView } from "../../app/context";
 import type { Editor } from "../../app/editor";
 import type { OpenDocument } from "../../app/open_document";
 import { Canvas, type NodeServices } from "../../canvas";
@@ -20,7 +20,11 @@ export function Workbench(): ReactNode {
   const editor = useEditor();
   const open = useActive();
   const dropping = useShell((shell) => shell.dropping);
-  const widgets = useMemo<WidgetServices>(() => widgetServices(editor), [editor]);
+  // Made anew when another module may be shown, so that every widget looks again which it is.
+  const packs = useServer((server) => server.packs);
+  const off = useSettings(({ packWidgets, packsOff }) => `${packWidgets} ${packsOff.join(" ")}`);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it asks for these when it is asked.
+  const widgets = useMemo<WidgetServices>(() => widgetServices(editor), [editor, packs, off]);
   const nodes = useMemo<NodeServices>(() => nodeServices(editor), [editor]);
   return (
     <main

@@ -80,6 +80,7 @@ function Saved({ open }: { open: OpenDocument }): ReactNode {
           key={one.id}
           type="button"
           className="card"
+          data-draft={one.id}
           onClick={() => void attempt(editor, () => editor.workspace.openDraft(one.id))}
         >
           <strong className="cut">{one.name || t("untitled")}</strong>
