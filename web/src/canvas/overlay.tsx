@@ -107,7 +107,7 @@ export function GroupTitle() {
         left,
         top,
         height: GROUP_HEADER * camera.zoom,
-        fontSize: Math.max(12, 14 * camera.zoom),
+        fontSize: `calc(${Math.max(12, 14 * camera.zoom)}px * var(--text-scale, 1))`,
         width: (rect.width - 20) * camera.zoom,
       }}
       defaultValue={group.title}
