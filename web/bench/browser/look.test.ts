@@ -52,10 +52,10 @@ describe.skipIf(!hasBrowser)("how the canvas looks", () => {
     }
     await page.evaluate(() => window.__bench.stage!.zoomAt([700, 450], 0.3 / window.__bench.stage!.camera.zoom));
     await settled(page);
-    const far = await painted(text!);
+    const far = await painted("Sample");
     await page.evaluate(() => {
       document.documentElement.dataset.text = "normal";
     });
-    await expect.poll(() => painted(text!)).toBeLessThan(far! / 1.2);
+    await expect.poll(() => painted("Sample")).toBeCloseTo(far! / 1.35, 0);
   });
 });
