@@ -36,6 +36,50 @@ describe.skipIf(!hasBrowser)("how the canvas looks", () => {
       return sizes[0];
     }, text);
 
+  /** A picture of so many pixels, as a server sends previews. */
+  const preview = (width: number, height: number) =>
+    bench.page.evaluate(
+      ([w, h]) => {
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [w, h];
+        canvas.getContext("2d")!.fillRect(0, 0, w, h);
+        return canvas.toDataURL();
+      },
+      [width, height] as const,
+    );
+
+  it("a preview has its room on the node from the beginning, and covers nothing of others", async () => {
+    const { page } = bench;
+    const node = (id: string) => page.locator(`[data-step="${id}"] .ll-node`);
+    const before = await node("sample_0").boundingBox();
+    for (const [id, width, height] of [
+      ["sample_0", 512, 512],
+      ["sample_0", 128, 1024],
+      ["decode_0", 900, 300], // its kind has not said that it gives any
+      ["decode_0", 300, 900],
+    ] as const) {
+      const image = await preview(width, height);
+      await page.evaluate(([step, src]) => window.__bench.step(step, { state: "running", preview: src }), [
+        id,
+        image,
+      ] as const);
+      const picture = page.locator(`[data-step="${id}"] img.ll-picture[src="${image}"]`);
+      await picture.waitFor();
+      const [inner, outer] = [await picture.boundingBox(), await node(id).boundingBox()];
+      expect(inner!.height).toBeGreaterThan(20);
+      expect(inner!.x).toBeGreaterThanOrEqual(outer!.x);
+      expect(inner!.y).toBeGreaterThan(outer!.y + 20);
+      expect(inner!.y + inner!.height).toBeLessThanOrEqual(outer!.y + outer!.height);
+    }
+    expect(await node("sample_0").boundingBox()).toEqual(before);
+    const veil = page.locator('[data-step="decode_0"] .ll-veil');
+    expect(await veil.evaluate((element) => getComputedStyle(element).opacity)).toBe("1");
+    await page.locator('[data-step="decode_0"] .ll-title').hover();
+    expect(await veil.evaluate((element) => getComputedStyle(element).opacity)).toBe("0");
+    await page.evaluate(() => window.__bench.step("decode_0", { state: "done" }));
+    await veil.waitFor({ state: "detached" });
+  });
+
   it("painted text follows the text size as that of elements does, and both are alike where one takes the other's place", async () => {
     const { page } = bench;
     const title = page.locator('[data-step="load_0"] .ll-title');

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
-import { addStep, connect, exposeKnob, resizeStep, setAdvanced, setCollapsed, setMode } from "./commands";
+import { addStep, connect, exposeKnob, makeSubgraph, resizeStep, setAdvanced, setCollapsed, setMode } from "./commands";
 import { emptyDocument, readDocument } from "./document";
 import {
   around,
@@ -26,6 +26,19 @@ import { palette } from "./testing/fixtures";
 import type { Point, Rect } from "./types";
 
 vi.setConfig({ testTimeout: 120_000 }); // on a busy machine
+
+test("what previews has room for them from the beginning, and so has a subgraph with such a step in it", () => {
+  const def = palette.nodes.get("pic/blur")!;
+  const shows = { ...palette, nodes: new Map([...palette.nodes, ["pic/blur", { ...def, previews: true }]]) };
+  const store = new DocumentStore(emptyDocument());
+  store.run(addStep([], { kind: "pic/load", position: [0, 0] }, shows));
+  store.run(addStep([], { kind: "pic/blur", position: [400, 0] }, shows));
+  const room = (id: string, from = shows) =>
+    nodeLayout(store.getState(), [], id, from).rows.filter((row) => row.what === "result").length;
+  expect([room("load"), room("blur"), room("blur", palette)]).toEqual([0, 1, 0]);
+  const made = store.run(makeSubgraph([], { steps: ["blur"], groups: [], notes: [] }, "Soft", shows));
+  expect([room(made.step), room(made.step, palette)]).toEqual([1, 0]);
+});
 
 test("every socket lies on its node's edge and every row within it, one below the other", () => {
   fc.assert(
