@@ -23,7 +23,7 @@ import { snapPoint, snapRect, snapToRects } from "./snap";
 import { SpatialIndex } from "./spatial";
 import { anyDocument } from "./testing/arbitrary";
 import { palette } from "./testing/fixtures";
-import type { Point, Rect } from "./types";
+import type { Palette, Point, Rect } from "./types";
 
 vi.setConfig({ testTimeout: 120_000 }); // on a busy machine
 
@@ -33,7 +33,7 @@ test("what previews has room for them from the beginning, and so has a subgraph 
   const store = new DocumentStore(emptyDocument());
   store.run(addStep([], { kind: "pic/load", position: [0, 0] }, shows));
   store.run(addStep([], { kind: "pic/blur", position: [400, 0] }, shows));
-  const room = (id: string, from = shows) =>
+  const room = (id: string, from: Palette = shows) =>
     nodeLayout(store.getState(), [], id, from).rows.filter((row) => row.what === "result").length;
   expect([room("load"), room("blur"), room("blur", palette)]).toEqual([0, 1, 0]);
   const made = store.run(makeSubgraph([], { steps: ["blur"], groups: [], notes: [] }, "Soft", shows));

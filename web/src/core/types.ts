@@ -135,6 +135,8 @@ export interface Group {
   color: string;
   rect: Rect;
   collapsed: boolean;
+  /** What it hides, written down when it was collapsed; null while it is open, when what lies in it belongs to it. */
+  members: Selection | null;
   extra: Record<string, Json>;
 }
 

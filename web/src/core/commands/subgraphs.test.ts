@@ -25,6 +25,7 @@ import {
   setValue,
   unpack,
   usesOf,
+  withContent,
 } from "./index";
 
 const PATIENCE = 120_000; // on a busy machine
@@ -68,7 +69,7 @@ function somewhere(document: Document, numbers: readonly number[]): { path: stri
   const roll = diceOf(numbers);
   const all = boards(document);
   const { path, board } = all[roll() % all.length]!;
-  return { path, selection: selectionOf(board, roll) };
+  return { path, selection: withContent(document, path, selectionOf(board, roll), palette) };
 }
 
 test(

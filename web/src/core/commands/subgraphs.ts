@@ -2,6 +2,7 @@
 
 import { boardAt, definitionAt, freshId, newStep, own, SUBGRAPH, subgraphId } from "../document";
 import { deliver, placeOf } from "../flatten";
+import { forgetMembers, renamedMembers, withContent } from "../frames";
 import { around, center, NODE_WIDTH, nodeRect } from "../geometry";
 import { asJoin, inputJoins, isJoinList, toInput } from "../shape";
 import type {
@@ -26,13 +27,14 @@ import { slug } from "./steps";
 /** Put what is selected into a subgraph, and a step that uses it in its place. Wires across become ports. */
 export function makeSubgraph(
   path: Path,
-  selection: Selection,
+  chosen: Selection,
   title: string,
   palette: Palette,
 ): Command<{ definition: string; step: string }> {
   return onBoard("make-subgraph", path, (board, draft) => {
-    const ids = selection.steps.filter((id) => Object.hasOwn(board.steps, id));
     const now = plain(draft);
+    const selection = withContent(now, path, chosen, palette);
+    const ids = selection.steps.filter((id) => Object.hasOwn(board.steps, id));
     const rect = around(ids.map((id) => nodeRect(now, path, id, palette)));
     if (!rect) throw new Error("no step is selected");
     const id = freshId(draft.definitions, slug(title) || "subgraph");
@@ -53,6 +55,7 @@ export function makeSubgraph(
         delete board[what][one];
       }
     }
+    forgetMembers(board, { steps: work.inside, groups: new Set(selection.groups), notes: new Set(selection.notes) });
     const [x, y] = center(rect);
     draft.definitions[id] = made;
     const at: Point = [Math.round(x - NODE_WIDTH / 2), Math.round(y - rect.height / 4)];
@@ -206,7 +209,7 @@ export function unpack(path: Path, id: string, palette: Palette): Command<Select
     delete board.steps[id];
     for (const [one, step] of Object.entries(copies)) board.steps[ids.get(one)!] = step;
     leadPortsIn(draft, path, id, inside, ids);
-    return { steps: [...ids.values()], ...bringFrames(board, inside, by) };
+    return { steps: [...ids.values()], ...bringFrames(board, inside, ids, by) };
   });
 }
 
@@ -249,19 +252,30 @@ function leadPortsIn(draft: Document, path: Path, id: string, inside: Definition
   }
 }
 
-function bringFrames(board: Board, inside: Definition, by: Point): Pick<Selection, "groups" | "notes"> {
-  const put = (what: "groups" | "notes"): string[] =>
-    Object.values(inside[what]).map((one) => {
-      const items = board[what] as Record<string, unknown>;
-      const id = freshId(items, one.id);
-      items[id] = {
-        ...JSON.parse(JSON.stringify(one)),
-        id,
-        rect: { ...one.rect, x: one.rect.x + by[0], y: one.rect.y + by[1] },
-      };
-      return id;
-    });
-  return { groups: put("groups"), notes: put("notes") };
+function bringFrames(
+  board: Board,
+  inside: Definition,
+  steps: ReadonlyMap<string, string>,
+  by: Point,
+): Pick<Selection, "groups" | "notes"> {
+  const put = (what: "groups" | "notes"): Map<string, string> =>
+    new Map(
+      Object.values(inside[what]).map((one) => {
+        const items = board[what] as Record<string, unknown>;
+        const id = freshId(items, one.id);
+        items[id] = {
+          ...JSON.parse(JSON.stringify(one)),
+          id,
+          rect: { ...one.rect, x: one.rect.x + by[0], y: one.rect.y + by[1] },
+        };
+        return [one.id, id];
+      }),
+    );
+  const [groups, notes] = [put("groups"), put("notes")];
+  for (const [old, id] of groups) {
+    board.groups[id]!.members = renamedMembers(inside.groups[old]!, { steps, groups, notes });
+  }
+  return { groups: [...groups.values()], notes: [...notes.values()] };
 }
 
 /** Let one step use a copy of its subgraph, so that changes to it stay there; gives the copy's id. */
