@@ -7,8 +7,8 @@ import type { Problem } from "../core/types";
 import { followProblems } from "./live_validation";
 import type { OpenDocument } from "./open_document";
 import { ServerFeed } from "./server_feed";
-import { createSettings, followTheme, type SettingsStore } from "./settings";
-import { createServer, type ServerStore } from "./stores";
+import { createSettings, followTheme, type Settings, type SettingsStore } from "./settings";
+import { createServer, type ServerStore, type ViewState } from "./stores";
 import { Runner } from "./submit";
 import { followTitle } from "./tab_title";
 import { Workspace } from "./workspace";
@@ -70,13 +70,10 @@ export function createEditor(client = new Client()): Editor {
     localStorage.setItem(PANELS, JSON.stringify({ left: now.left, right: now.right }));
   });
   settings.subscribe((now, before) => {
-    if (now.snap === before.snap && now.minimap === before.minimap) return;
-    for (const { view } of workspace.store.getState().open) view.setState({ snap: now.snap, minimap: now.minimap });
+    if (OF_VIEWS.every((name) => now[name] === before[name])) return;
+    for (const { view } of workspace.store.getState().open) view.setState(ofViews(now));
   });
-  workspace.onOpen(({ view }) => {
-    const { snap, minimap } = settings.getState();
-    view.setState({ snap, minimap });
-  });
+  workspace.onOpen(({ view }) => view.setState(ofViews(settings.getState())));
   followTitle(server, workspace);
   const refused = (problems: readonly Problem[]) => sayProblems(editor, problems);
   const runner = new Runner(client, feed, () => server.getState().palette, refused);
@@ -96,6 +93,16 @@ export async function start(editor: Editor): Promise<void> {
   else editor.workspace.openNew();
   editor.workspace.store.setState({ ready: true });
 }
+
+/** Settings that every open document's view has. */
+const OF_VIEWS = ["snap", "minimap", "wheel", "linkStyle"] as const;
+
+const ofViews = ({ snap, minimap, wheel, linkStyle }: Settings): Partial<ViewState> => ({
+  snap,
+  minimap,
+  wheel,
+  linkStyle,
+});
 
 let notices = 0;
 

@@ -1,5 +1,10 @@
 /** What a person chose for this browser. Kept in its storage; broken or missing, the usual. */
 import { createStore, type StoreApi } from "zustand/vanilla";
+import type { Json } from "../core/types";
+
+export type Wheel = "auto" | "zoom" | "pan";
+/** How wires run from end to end. */
+export type LinkStyle = "spline" | "straight" | "orthogonal";
 
 export interface Settings {
   theme: "system" | "light" | "dark";
@@ -8,10 +13,15 @@ export interface Settings {
   motion: "system" | "full" | "reduced";
   snap: boolean;
   minimap: boolean;
-  /** Wheel: zooms, or scrolls (with Ctrl it zooms). */
-  wheel: "zoom" | "scroll";
+  /** What a wheel does: tell a mouse (zooms) from a trackpad (pans), or always the same. With Ctrl it zooms. */
+  wheel: Wheel;
+  linkStyle: LinkStyle;
   /** Modules that packs bring may run in the page. */
   packWidgets: boolean;
+  /** Names of packs whose modules may not. */
+  packsOff: readonly string[];
+  /** What was chosen for the settings that packs bring, by "pack.setting". */
+  packSettings: Readonly<Record<string, Json>>;
   /** Keys by command id; an empty list means none. Those not named have the usual ones. */
   keys: Readonly<Record<string, readonly string[]>>;
   /** How often each kind of node was added: for the order in the palette. */
@@ -25,8 +35,11 @@ export const USUAL: Settings = {
   motion: "system",
   snap: false,
   minimap: true,
-  wheel: "zoom",
+  wheel: "auto",
+  linkStyle: "spline",
   packWidgets: true,
+  packsOff: [],
+  packSettings: {},
   keys: {},
   used: {},
 };
@@ -35,14 +48,34 @@ export type SettingsStore = StoreApi<Settings>;
 
 const PLACE = "latentloom.settings";
 
+/** What each setting with a few possible values may be. */
+export const OPTIONS = {
+  theme: ["system", "light", "dark"],
+  contrast: ["system", "normal", "more"],
+  text: ["small", "normal", "large", "larger"],
+  motion: ["system", "full", "reduced"],
+  wheel: ["auto", "zoom", "pan"],
+  linkStyle: ["spline", "straight", "orthogonal"],
+} as const satisfies { [Name in keyof Settings]?: readonly Settings[Name][] };
+
+export type Option = keyof typeof OPTIONS;
+
 export function readSettings(text: string | null): Settings {
   try {
     const said = JSON.parse(text ?? "{}") as Partial<Record<keyof Settings, unknown>>;
-    const kept = Object.entries(said).filter(([name, value]) => typeof value === typeof USUAL[name as keyof Settings]);
+    const kept = Object.entries(said).filter(([name, value]) => fits(name as keyof Settings, value));
     return { ...USUAL, ...Object.fromEntries(kept) };
   } catch {
     return USUAL;
   }
+}
+
+/** Whether a kept value is one that the setting may have; those of another program version may be others. */
+function fits(name: keyof Settings, value: unknown): boolean {
+  const usual = USUAL[name];
+  if (Object.hasOwn(OPTIONS, name)) return (OPTIONS[name as Option] as readonly unknown[]).includes(value);
+  if (Array.isArray(usual)) return Array.isArray(value) && value.every((one) => typeof one === "string");
+  return typeof value === typeof usual && value !== null && !Array.isArray(value);
 }
 
 export function createSettings(storage: Storage = localStorage): SettingsStore {

@@ -9,6 +9,7 @@
 import { createStore, type StoreApi } from "zustand/vanilla";
 import type { FileMessage, ModelMessage, QueueMessage, RunMessage, WorkerMessage } from "../api/wire";
 import type { Palette, Path, Point, Problem } from "../core/types";
+import type { LinkStyle, Wheel } from "./settings";
 
 // ── view ──
 
@@ -71,6 +72,8 @@ export interface ViewState {
   readOnly: boolean;
   minimap: boolean;
   snap: boolean;
+  wheel: Wheel;
+  linkStyle: LinkStyle;
   canvas: CanvasHandle | null;
 }
 export type ViewStore = StoreApi<ViewState>;
@@ -87,6 +90,8 @@ export function createView(): ViewStore {
     readOnly: false,
     minimap: true,
     snap: false,
+    wheel: "auto",
+    linkStyle: "spline",
     canvas: null,
   }));
 }

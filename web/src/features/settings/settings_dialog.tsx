@@ -2,23 +2,26 @@
 import { Search } from "lucide-react";
 import { type ReactNode, useId, useState } from "react";
 import { useEditor, useServer, useSettings } from "../../app/context";
-import type { Settings } from "../../app/settings";
+import { OPTIONS, type Option, type Settings } from "../../app/settings";
 import { folded } from "../../core/search";
 import { Dialog } from "../../ui/dialog";
 import { type Key, t } from "../../ui/text";
 import { KeySettings } from "./key_settings";
 import "./settings.css";
 
-type Choice = "theme" | "contrast" | "text" | "motion";
 type Toggle = "snap" | "minimap" | "packWidgets";
 
-const LOOK: readonly (readonly [Choice, Key, readonly string[]])[] = [
-  ["theme", "settings.theme", ["system", "light", "dark"]],
-  ["contrast", "settings.contrast", ["system", "normal", "more"]],
-  ["text", "settings.text", ["small", "normal", "large", "larger"]],
-  ["motion", "settings.motion", ["system", "full", "reduced"]],
+const LOOK: readonly (readonly [Option, Key])[] = [
+  ["theme", "settings.theme"],
+  ["contrast", "settings.contrast"],
+  ["text", "settings.text"],
+  ["motion", "settings.motion"],
 ];
-const CANVAS: readonly (readonly [Toggle, Key])[] = [
+const CANVAS: readonly (readonly [Option, Key])[] = [
+  ["wheel", "settings.wheel"],
+  ["linkStyle", "settings.link-style"],
+];
+const CHECKS: readonly (readonly [Toggle, Key])[] = [
   ["snap", "settings.snap"],
   ["minimap", "settings.minimap"],
 ];
@@ -30,6 +33,7 @@ export default function SettingsDialog(): ReactNode {
   const has = (key: Key) => folded(t(key)).includes(words);
   const look = LOOK.filter(([, key]) => has(key));
   const canvas = CANVAS.filter(([, key]) => has(key));
+  const checks = CHECKS.filter(([, key]) => has(key));
   return (
     <Dialog title={t("settings.title")} close={() => shell.setState({ dialog: null })} size="wide">
       <div className="settings">
@@ -47,15 +51,18 @@ export default function SettingsDialog(): ReactNode {
         {look.length ? (
           <section>
             <h3>{t("settings.look")}</h3>
-            {look.map(([name, key, options]) => (
-              <Select key={name} name={name} label={t(key)} options={options} />
+            {look.map(([name, key]) => (
+              <Select key={name} name={name} label={t(key)} />
             ))}
           </section>
         ) : null}
-        {canvas.length ? (
+        {canvas.length || checks.length ? (
           <section>
             <h3>{t("settings.canvas")}</h3>
             {canvas.map(([name, key]) => (
+              <Select key={name} name={name} label={t(key)} />
+            ))}
+            {checks.map(([name, key]) => (
               <Check key={name} name={name} label={t(key)} />
             ))}
           </section>
@@ -67,7 +74,7 @@ export default function SettingsDialog(): ReactNode {
   );
 }
 
-function Select({ name, label, options }: { name: Choice; label: string; options: readonly string[] }): ReactNode {
+function Select({ name, label }: { name: Option; label: string }): ReactNode {
   const id = useId();
   const { settings } = useEditor();
   const value = useSettings((all) => all[name]);
@@ -80,9 +87,9 @@ function Select({ name, label, options }: { name: Choice; label: string; options
         value={value}
         onChange={(event) => settings.setState({ [name]: event.target.value } as Partial<Settings>)}
       >
-        {options.map((one) => (
+        {OPTIONS[name].map((one) => (
           <option key={one} value={one}>
-            {t(`option.${one}` as Key)}
+            {t(`option.${one}`)}
           </option>
         ))}
       </select>
