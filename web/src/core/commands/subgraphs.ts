@@ -20,7 +20,8 @@ import type {
   Step,
 } from "../types";
 import { inputType, outputType } from "../typing";
-import { type Command, leadReaders, mapStepJoins, moved, onBoard, plain, stepOn } from "./board";
+import { type Command, leadReaders, mapStepJoins, moved, onBoard, plain, renumberReroutes, stepOn } from "./board";
+import { bendBrought, followLists, joinLists, keepBends } from "./carried_bends";
 import { usesOf } from "./nesting";
 import { slug } from "./steps";
 
@@ -40,7 +41,7 @@ export function makeSubgraph(
     const id = freshId(draft.definitions, slug(title) || "subgraph");
     const made: Definition = { id, title, inputs: [], outputs: [], steps: {}, groups: {}, notes: {}, extra: {} };
     const step = freshId(board.steps, id);
-    const work: Making = { draft, now, path, board, inside: new Set(ids), made, step, palette, fed: {} };
+    const work: Making = { draft, now, path, board, inside: new Set(ids), made, step, palette, fed: {}, reroutes: {} };
     for (const one of ids) portsInto(work, one);
     portsOut(work);
     outerPorts(work);
@@ -58,8 +59,8 @@ export function makeSubgraph(
     forgetMembers(board, { steps: work.inside, groups: new Set(selection.groups), notes: new Set(selection.notes) });
     const [x, y] = center(rect);
     draft.definitions[id] = made;
-    const at: Point = [Math.round(x - NODE_WIDTH / 2), Math.round(y - rect.height / 4)];
-    board.steps[step] = newStep(SUBGRAPH + id, at, { inputs: work.fed });
+    const at: Point = [Math.round(x - NODE_WIDTH / 2), Math.round(y - rect.height / 4)]; // see `offset`
+    board.steps[step] = newStep(SUBGRAPH + id, at, { inputs: work.fed, reroutes: work.reroutes });
     if (!path.length && draft.targets.some((one) => work.inside.has(one))) {
       draft.targets = draft.targets.map((one) => (work.inside.has(one) ? `${step}/${one}` : one));
     }
@@ -80,6 +81,8 @@ interface Making {
   palette: Palette;
   /** The inputs of that step. */
   fed: Record<string, Input>;
+  /** The bends of the wires into it. */
+  reroutes: Record<string, Point[]>;
 }
 
 /** Cut the wires that come from outside into one step, and let ports bring them. One source is one port. */
@@ -89,23 +92,24 @@ function portsInto(work: Making, id: string): void {
   for (const [input, value] of Object.entries(step.inputs)) {
     if (!inputJoins(value).some(outside)) continue;
     if (!isJoinList(value)) {
-      bring(work, asJoin(value)!, id, input, input);
+      bring(work, asJoin(value)!, id, input, input, step.reroutes[input]);
       delete step.inputs[input];
       delete step.reroutes[input];
       continue;
     }
-    const kept: Json[] = [];
+    const kept: number[] = [];
     const taken = takenPlaces(work, id, input);
     let place = 0;
-    for (const one of value) {
+    value.forEach((one, at) => {
       while (taken.has(place)) place += 1;
       const join = asJoin(one);
-      if (outside(join)) bring(work, join, id, input, `${input}#${place}`);
-      else kept.push(one);
+      if (outside(join)) bring(work, join, id, input, `${input}#${place}`, step.reroutes[`${input}#${at}`]);
+      else kept.push(at);
       place += 1;
-    }
-    for (const key of Object.keys(step.reroutes)) if (key.startsWith(`${input}#`)) delete step.reroutes[key];
-    if (kept.length) step.inputs[input] = kept;
+    });
+    const left = kept.map((at) => value[at]!);
+    renumberReroutes(step, input, kept);
+    if (left.length) step.inputs[input] = left;
     else delete step.inputs[input];
   }
 }
@@ -117,7 +121,14 @@ function takenPlaces(work: Making, id: string, input: string): Set<number> {
   return new Set(ends.flatMap(([, end]) => (placeOf(end).input === input ? (placeOf(end).at ?? []) : [])));
 }
 
-function bring(work: Making, from: Join, id: string, input: string, end: string): void {
+function bring(
+  work: Making,
+  from: Join,
+  id: string,
+  input: string,
+  end: string,
+  bends: readonly Point[] | undefined,
+): void {
   const wanted = inputType(work.now, work.path, { step: id, input }, work.palette) ?? "ANY";
   const given = outputType(work.now, work.path, from, work.palette) ?? "ANY";
   const known = work.made.inputs.find((port) => {
@@ -126,12 +137,14 @@ function bring(work: Making, from: Join, id: string, input: string, end: string)
   });
   if (known) {
     known.inner.push([id, end]);
+    keepBends(known, id, end, bends);
     if (known.type !== wanted) known.type = given === "ANY" ? known.type : given;
     return;
   }
   const name = freshPort(work.made.inputs, input);
   work.made.inputs.push({ name, type: wanted === "ANY" ? given : wanted, inner: [[id, end]] });
   work.fed[name] = toInput(from);
+  if (bends?.length) work.reroutes[name] = [...bends];
 }
 
 /** Let steps outside take from ports what they took from the steps inside. */
@@ -198,12 +211,15 @@ export function unpack(path: Path, id: string, palette: Palette): Command<Select
     const copies = JSON.parse(JSON.stringify(inside.steps)) as Record<string, Step>;
     for (const [one, step] of Object.entries(copies)) {
       mapStepJoins(step, (from, output) => ({ step: ids.get(from) ?? from, output }));
+      const lists = joinLists(step);
       const inputs = new Map(Object.entries(step.inputs));
       deliver(inputs, broughtTo(inside, user, one));
       step.inputs = Object.fromEntries(inputs);
       step.position = moved(step.position, by);
       for (const points of Object.values(step.reroutes))
         points.splice(0, points.length, ...points.map((at) => moved(at, by)));
+      followLists(step, lists);
+      bendBrought(inside, user, one, step, lists, by);
       if (user.mode !== "on" && step.mode === "on") step.mode = user.mode;
     }
     delete board.steps[id];
@@ -213,9 +229,13 @@ export function unpack(path: Path, id: string, palette: Palette): Command<Select
   });
 }
 
+/** How far what is inside is moved, so that it lies around its step: not at all if that is where it was made. */
 function offset(draft: Document, inside: Definition, user: Step, palette: Palette): Point {
   const rect = around(Object.keys(inside.steps).map((one) => nodeRect(draft, [inside.id], one, palette)));
-  return rect ? [Math.round(user.position[0] - rect.x), Math.round(user.position[1] - rect.y)] : [0, 0];
+  if (!rect) return [0, 0];
+  const [x, y] = center(rect);
+  const [ux, uy] = user.position;
+  return [ux - Math.round(x - NODE_WIDTH / 2), uy - Math.round(y - rect.height / 4)];
 }
 
 function broughtTo(inside: Definition, user: Step, step: string) {
