@@ -166,6 +166,7 @@ class NodeDef:
     version: int = 1
     purity: Purity = "pure"
     output: bool = False
+    previews: bool = False  # it shows where it is going: the editor keeps room for that on the node
     deprecated: str = ""
     experimental: bool = False
     source_hash: str = ""

@@ -29,7 +29,7 @@ from nodes.sockets import Conditioning, Latent, Sigmas, refused
 PLACE = "Sample"
 
 
-@node("core/sample", category="sampling", purity="seeded")
+@node("core/sample", category="sampling", purity="seeded", previews=True)
 def sample(
     model: Model,
     positive: Conditioning,

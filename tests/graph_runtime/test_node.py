@@ -25,7 +25,7 @@ class Halves(NamedTuple):
     count: int
 
 
-@node("toy/everything", category="toy", version=3, purity="seeded", output=True)
+@node("toy/everything", category="toy", version=3, purity="seeded", output=True, previews=True)
 def everything(
     ctx: Context,
     a: Clay,
@@ -73,7 +73,7 @@ def test_the_signature_is_the_node() -> None:
     ]
     assert [(o.name, o.type) for o in d.outputs] == [("left", "CLAY"), ("right", "CLAY"), ("count", "INT")]
     assert (d.title, d.pack, d.version, d.purity) == ("Everything", "toy", 3, "seeded")
-    assert d.output and d.context == "ctx"
+    assert d.output and d.previews and d.context == "ctx"
 
 
 def test_the_docstring_is_the_help_and_its_lines_are_the_tooltips() -> None:

@@ -151,8 +151,11 @@ const SOCKETS: SocketDef[] = [
   ["IMAGE", "#64b5f6", "circle"],
 ].map(([name, color, shape]) => ({ name, color, shape, help: "" }) as SocketDef);
 
+/** Those that show pictures while they run. */
+const PREVIEWS = new Set(["bench/sample"]);
+
 export const PALETTE: Palette = {
-  nodes: new Map(NODES.map((one) => [one.kind, one])),
+  nodes: new Map(NODES.map((one) => [one.kind, { ...one, previews: PREVIEWS.has(one.kind) }])),
   sockets: new Map(SOCKETS.map((one) => [one.name, one])),
 };
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from editor_page import EditorPage
+from editor_page import EditorPage, has, middle
 from editor_server import ROOT, EditorServer
 from playwright.sync_api import expect
 
@@ -129,11 +129,63 @@ def test_the_outline_names_the_whole_workflow_and_leads_to_a_field(editor: Edito
     expect(editor.input("paint", "seed")).to_be_focused()
 
 
-def test_a_finger_joins_by_tapping_both_ends(served: EditorServer, new_page: Callable[..., EditorPage]) -> None:
+class Fingers:
+    """Real touch, by the browser's own protocol: what a page sees of fingers on a glass."""
+
+    def __init__(self, editor: EditorPage) -> None:
+        self.cdp = editor.page.context.new_cdp_session(editor.page)
+
+    def __call__(self, kind: str, *points: tuple[float, float]) -> None:
+        touches = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        self.cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    def tap(self, at: tuple[float, float]) -> None:
+        self("touchStart", at)
+        self("touchEnd")
+
+
+def touched(served: EditorServer, new_page: Callable[..., EditorPage]) -> tuple[EditorPage, Fingers]:
     served.forget_drafts()
     editor = new_page(has_touch=True, viewport={"width": 1400, "height": 900}).open(served.ticket())
+    expect(editor.node("save")).to_be_visible()
+    return editor, Fingers(editor)
+
+
+def test_a_finger_detaches_by_a_long_press_and_joins_again_by_tapping_both_ends(
+    served: EditorServer, new_page: Callable[..., EditorPage]
+) -> None:
+    editor, fingers = touched(served, new_page)
     wire = editor.kept()["steps"]["save"]["inputs"]["image"]
-    editor.socket("decode", "image", "output").tap()
-    editor.socket("save", "mask", "input").tap()  # does not fit: the wire goes on
-    editor.socket("save", "image", "input").tap()
-    assert editor.kept()["steps"]["save"]["inputs"]["image"] == wire
+    fingers("touchStart", middle(editor.node("save").locator(".ll-title")))
+    detach = editor.page.get_by_role("menuitem", name="Detach its wires")
+    expect(detach).to_be_visible()  # while the finger is still down
+    fingers("touchEnd")
+    fingers.tap(middle(detach))
+    expect(editor.socket("save", "image", "input")).not_to_have_class(has("ll-joined"))
+    assert "image" not in editor.kept()["steps"]["save"]["inputs"]
+
+    fingers.tap(middle(editor.socket("decode", "image", "output")))
+    fingers.tap(middle(editor.socket("paint", "latent", "input")))  # does not fit: nothing is joined
+    fingers.tap(middle(editor.socket("decode", "image", "output")))
+    fingers.tap(middle(editor.socket("save", "image", "input")))
+    expect(editor.socket("save", "image", "input")).to_have_class(has("ll-joined"))
+    made = editor.kept()["steps"]
+    assert made["save"]["inputs"]["image"] == wire == {"join": ["decode", "image"]}
+    assert made["paint"]["inputs"]["latent"] == {"join": ["size", "latent"]}
+
+
+def test_two_fingers_zoom_about_what_is_between_them(
+    served: EditorServer, new_page: Callable[..., EditorPage]
+) -> None:
+    editor, fingers = touched(served, new_page)
+    percent = editor.page.get_by_role("toolbar", name="Zoom").locator(".percent")
+    before = int(percent.inner_text().split()[0])
+    x, y = middle(editor.node("paint").locator(".ll-title"))
+    fingers("touchStart", (x - 40, y))
+    fingers("touchStart", (x - 40, y), (x + 40, y))
+    for n in range(1, 6):
+        fingers("touchMove", (x - 40 - 4 * n, y), (x + 40 + 4 * n, y))
+    fingers("touchEnd")
+    expect(percent).to_have_text(re.compile(rf"^({'|'.join(str(round(before * 1.5) + n) for n in (-1, 0, 1))}) %"))
+    after = middle(editor.node("paint").locator(".ll-title"))
+    assert abs(after[0] - x) < 3 and abs(after[1] - y) < 3

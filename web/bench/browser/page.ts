@@ -40,6 +40,7 @@ export async function stop(): Promise<void> {
 export async function open(options: Parameters<Browser["newPage"]>[0] = {}): Promise<Bench> {
   if (!browser || !server) throw new Error("start() first");
   const page = await browser.newPage({ viewport: { width: 1400, height: 900 }, ...options });
+  page.setDefaultTimeout(120_000);
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(error.message));
   await page.goto(server.resolvedUrls?.local[0] ?? "");

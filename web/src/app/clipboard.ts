@@ -1,12 +1,10 @@
 /** Copy, cut, paste, duplicate and remove: what is copied is JSON text, so that it goes between tabs and machines. */
-import { duplicate, isCopied, copy as nodesAsText, paste, removeItems } from "../core/commands";
+import { besideBy, duplicate, isCopied, copy as nodesAsText, paste, removeItems } from "../core/commands";
 import { boardAt } from "../core/document";
-import type { Point, Selection } from "../core/types";
+import type { Selection } from "../core/types";
 import { t } from "../ui/text";
 import type { At } from "./commands/command";
 import { attempt, openJson, say } from "./editor";
-
-const BESIDE: Point = [40, 40];
 
 /** What is selected on the board that is seen, by what it is. */
 export function selectionOf({ open }: At): Selection {
@@ -47,7 +45,10 @@ export function removeSelected(at: At): void {
 export function duplicateSelected(at: At): void {
   const { open, editor } = at;
   const { path } = open.view.getState();
-  select(at, open.document.run(duplicate(path, selectionOf(at), BESIDE, editor.server.getState().palette, true)));
+  const { palette } = editor.server.getState();
+  const selection = selectionOf(at);
+  const by = besideBy(open.document.getState(), path, selection, palette);
+  select(at, open.document.run(duplicate(path, selection, by, palette, true)));
 }
 
 /** Paste nodes where one looks; a whole workflow opens in a tab of its own. False if the text is neither. */

@@ -1,7 +1,7 @@
 /** What is under a point of the canvas, among what is painted. What is an element is found by the page itself. */
 
 import { GROUP_HEADER, holds, KNOB_ROW } from "../core/geometry";
-import { nearest } from "../core/links";
+import { bendOffset, nearest, piecesOf } from "../core/links";
 import type { Group, Note, Point } from "../core/types";
 import { knobWireType } from "../core/typing";
 import { FAR } from "./camera";
@@ -40,7 +40,8 @@ export function hitTest(stage: Stage, at: Point, touch = false): Hit {
     const { distance, segment, point } = nearest(link.curve, at);
     if (distance < least) {
       least = distance;
-      best = { kind: "link", link, segment, point };
+      const between = Math.floor(segment / piecesOf(link.curve, link.bends.length));
+      best = { kind: "link", link, segment: between, point };
     }
   }
   if (best.kind === "link") return best;
@@ -77,7 +78,8 @@ export function knobAt(stage: Stage, node: SceneNode, [, y]: Point): SceneSocket
 }
 
 function bendAt(link: SceneLink, [x, y]: Point, reach: number): number {
-  for (let at = 6, index = 0; at + 2 < link.curve.length; at += 6, index += 1) {
+  for (let index = 0; index < link.bends.length; index += 1) {
+    const at = bendOffset(link.curve, link.bends.length, index);
     if (Math.hypot(link.curve[at]! - x, link.curve[at + 1]! - y) <= Math.max(reach, 7)) return index;
   }
   return -1;

@@ -15,6 +15,7 @@ import { FAR } from "./camera";
 import { canEnd } from "./fitting";
 import { cancelWire, join, pressSocket, socketOf } from "./gestures/connect";
 import { edit } from "./gestures/double_click";
+import { dragged } from "./gestures/drag";
 import { isField } from "./gestures/driver";
 import { enter } from "./gestures/enter";
 import { neighbour } from "./neighbour";
@@ -161,7 +162,7 @@ function nudge(stage: Stage, [dx, dy]: Point): boolean {
     groups: {} as Record<string, Point>,
     notes: {} as Record<string, Point>,
   };
-  for (const id of selection) {
+  for (const id of dragged(stage, false)) {
     const rect = scene.rectOf(id);
     if (!rect) continue;
     const kind = own(scene.board.steps, id) ? "steps" : own(scene.board.groups, id) ? "groups" : "notes";

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "react";
 import { useStore } from "zustand";
 import { setGroupTitle } from "../core/commands";
 import { GROUP_HEADER } from "../core/geometry";
-import { linkCurve } from "../core/links";
+import { type LinkStyle, linkCurve } from "../core/links";
 import { t } from "../ui/text";
 import { toScreen } from "./camera";
 import { useStage, useUi } from "./context";
@@ -49,7 +49,7 @@ export function Overlay() {
           {pending && (
             <path
               className="ll-wire"
-              d={wire(stage.scene.socketPoint(pending.from), pending)}
+              d={wire(stage.scene.socketPoint(pending.from), pending, stage.scene.style)}
               style={{ "--c": pending.from.color } as React.CSSProperties}
             />
           )}
@@ -71,9 +71,9 @@ function Why({ pending }: { pending: Pending }) {
   );
 }
 
-function wire(from: readonly [number, number], pending: Pending): string {
+function wire(from: readonly [number, number], pending: Pending, style: LinkStyle): string {
   const [a, b] = pending.from.side === "output" ? [from, pending.at] : [pending.at, from];
-  const [x, y, ...rest] = [...linkCurve(a, b)].map((one) => one.toFixed(1));
+  const [x, y, ...rest] = [...linkCurve(a, b, [], style)].map((one) => one.toFixed(1));
   return `M${x} ${y}C${rest.join(" ")}`;
 }
 
@@ -107,7 +107,7 @@ export function GroupTitle() {
         left,
         top,
         height: GROUP_HEADER * camera.zoom,
-        fontSize: Math.max(12, 14 * camera.zoom),
+        fontSize: `calc(${Math.max(12, 14 * camera.zoom)}px * var(--text-scale, 1))`,
         width: (rect.width - 20) * camera.zoom,
       }}
       defaultValue={group.title}

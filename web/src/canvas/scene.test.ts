@@ -126,7 +126,7 @@ describe("the scene", () => {
   it("a collapsed frame hides its content, and its wires end at the frame's bar", () => {
     const store = new DocumentStore(showcase());
     const scene = fresh(store);
-    store.run(setGroupCollapsed([], "prompt", true));
+    store.run(setGroupCollapsed([], "prompt", true, PALETTE));
     scene.update(store.getState(), [], PALETTE);
     expect(scene.nodes.has("positive_0")).toBe(false);
     const frame = scene.groupRect(store.getState().groups.prompt!);

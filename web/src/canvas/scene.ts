@@ -9,7 +9,7 @@ import { effectiveLinks, notRunning } from "../core/bypass";
 import { hiddenItems } from "../core/commands";
 import { findBoard, own } from "../core/document";
 import { groupRect, layoutOf, overlap } from "../core/geometry";
-import { curveBounds, linkCurve } from "../core/links";
+import { curveBounds, type LinkStyle, linkCurve } from "../core/links";
 import { inputJoins, linkId, linksOf, rerouteKey, shapeOf } from "../core/shape";
 import { SpatialIndex } from "../core/spatial";
 import type { Board, Document, Group, Link, Note, Palette, Path, Point, Rect, Shape, Step } from "../core/types";
@@ -24,6 +24,7 @@ export class Scene {
   path: Path = [];
   palette: Palette = { nodes: new Map(), sockets: new Map() };
   board: Board = EMPTY;
+  style: LinkStyle = "spline";
   readonly nodes = new Map<string, SceneNode>();
   readonly links = new Map<string, SceneLink>();
   ghosts: SceneGhost[] = [];
@@ -77,6 +78,14 @@ export class Scene {
   noteRect(note: Note): Rect {
     const [dx, dy] = this.shiftOf(note.id);
     return { ...note.rect, x: note.rect.x + dx, y: note.rect.y + dy };
+  }
+
+  /** Let all wires run so. */
+  setStyle(style: LinkStyle): void {
+    if (style === this.style) return;
+    this.style = style;
+    for (const link of this.links.values()) this.place(link);
+    this.updateGhosts();
   }
 
   /** Draw these somewhere else until the next call: ids of steps, groups, notes, by how much. */
@@ -247,6 +256,7 @@ export class Scene {
       this.end(link.from, "output", link.link.from.output, 0),
       this.end(link.to, "input", link.link.input, link.link.index),
       bends,
+      this.style,
     );
     link.bounds = curveBounds(link.curve);
     this.linkIndex.set(link.id, link.bounds);
@@ -275,6 +285,8 @@ export class Scene {
       const curve = linkCurve(
         this.end(source, "output", from.output, 0),
         this.end(to, "input", link.input, link.index),
+        [],
+        this.style,
       );
       const color = source.sockets.find((one) => one.side === "output" && one.name === from.output)?.color ?? "#888888";
       return [{ id: linkId(link), curve, color }];

@@ -124,6 +124,7 @@ export class Stage {
     this.camera = stores.view.getState().viewport;
     this.painter = new Painter(this);
     this.window = new MountWindow(this);
+    this.scene.style = stores.view.getState().linkStyle;
     this.refresh();
   }
 
@@ -288,6 +289,10 @@ export class Stage {
   private viewChanged(now: ViewState, before: ViewState): void {
     if (now.path !== before.path) this.pathChanged(now.path.join("/"), before.path.join("/"));
     else if (now.viewport !== before.viewport && now.viewport !== this.reported) this.moveCamera(now.viewport);
+    if (now.linkStyle !== before.linkStyle) {
+      this.scene.setStyle(now.linkStyle);
+      this.requestPaint();
+    }
     if (now.selection !== before.selection || now.minimap !== before.minimap) this.requestPaint();
   }
 

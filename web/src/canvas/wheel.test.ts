@@ -47,4 +47,20 @@ describe("the wheel", () => {
     const lines = new WheelReader().read(event({ deltaY: 3, deltaMode: 1 }));
     expect(lines.does).toBe("zoom");
   });
+
+  it("always pans, or always zooms, where that is set; with Ctrl it zooms, with Shift a mouse's goes sideways", () => {
+    const mouse = event({ deltaY: 120 });
+    const trackpad = event({ deltaX: 3, deltaY: -7 });
+    expect(new WheelReader().read(mouse, "pan")).toEqual({ does: "pan", dx: -0, dy: -120 });
+    expect(new WheelReader().read(trackpad, "pan")).toEqual({ does: "pan", dx: -3, dy: 7 });
+    for (const one of [mouse, trackpad]) {
+      expect(new WheelReader().read(one, "zoom").does).toBe("zoom");
+      for (const setting of ["pan", "zoom", "auto"] as const) {
+        expect(new WheelReader().read({ ...one, ctrlKey: true }, setting).does).toBe("zoom");
+      }
+    }
+    for (const setting of ["pan", "zoom", "auto"] as const) {
+      expect(new WheelReader().read({ ...mouse, shiftKey: true }, setting)).toEqual({ does: "pan", dx: -120, dy: 0 });
+    }
+  });
 });

@@ -1,4 +1,9 @@
-/** What a wheel event asks for: a mouse's wheel zooms, two fingers on a trackpad pan, a pinch zooms. */
+/**
+ * What a wheel event asks for. A pinch zooms, and so does a wheel with Ctrl. Else, by the setting: always zoom, always pan,
+ * or told apart: a mouse's wheel zooms, two fingers on a trackpad pan.
+ */
+
+import type { Wheel } from "../app/settings";
 
 export type WheelIntent = { does: "zoom"; factor: number } | { does: "pan"; dx: number; dy: number };
 
@@ -22,7 +27,7 @@ export class WheelReader {
   private last = Number.NEGATIVE_INFINITY;
   private trackpad = false;
 
-  read(event: WheelLike): WheelIntent {
+  read(event: WheelLike, setting: Wheel = "auto"): WheelIntent {
     const unit = event.deltaMode === 1 ? LINE : event.deltaMode === 2 ? PAGE : 1;
     const dx = event.deltaX * unit;
     const dy = event.deltaY * unit;
@@ -34,8 +39,10 @@ export class WheelReader {
     if (event.timeStamp - this.last > SAME_MOVEMENT) this.trackpad = looksLikeTrackpad(event);
     else if (event.deltaX !== 0 && !event.shiftKey) this.trackpad = true;
     this.last = event.timeStamp;
-    if (this.trackpad) return { does: "pan", dx: -dx, dy: -dy };
-    if (event.shiftKey) return { does: "pan", dx: -(dx || dy), dy: 0 };
+    const pans = setting === "pan" || (setting === "auto" && this.trackpad);
+    // A mouse has one wheel: with Shift it pans sideways, whatever it does without.
+    if (event.shiftKey && !this.trackpad) return { does: "pan", dx: -(dx || dy), dy: 0 };
+    if (pans) return { does: "pan", dx: -dx, dy: -dy };
     return { does: "zoom", factor: Math.exp(-clamp(dy, 200) * 0.002) };
   }
 }

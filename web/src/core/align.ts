@@ -1,9 +1,10 @@
 /** Nodes on one line, with even gaps; and what has to be known of a board to lay it out (`layout.ts`, in a worker). */
 
 import { boardAt } from "./document";
-import { nodeRect } from "./geometry";
+import { groupContent, hiddenItems, innermost } from "./frames";
+import { GROUP_HEADER, GROUP_PADDING, groupRect, nodeRect } from "./geometry";
 import { linksOf } from "./shape";
-import type { Document, Palette, Path, Point, Rect } from "./types";
+import type { Document, Palette, Path, Point, Rect, Selection } from "./types";
 
 export type Alignment = "left" | "center" | "right" | "top" | "middle" | "bottom";
 
@@ -46,13 +47,24 @@ export function distributed(rects: ReadonlyMap<string, Rect>, axis: "x" | "y"): 
 export interface LayoutRequest {
   boxes: { id: string; rect: Rect }[];
   edges: [from: string, to: string][];
+  /** Boxes, and frames that came before, that stay together; innermost frames first. */
+  frames: { id: string; members: string[] }[];
+  /** What a frame needs around its members. */
+  margin: { side: number; head: number };
   /** Between layers, and between nodes of one layer. */
   gap: Point;
 }
 
 export const LAYOUT_GAP: Point = [96, 40];
 
-/** All that lays out a board, or only some steps of it. */
+/** What groups and notes are called among the boxes of a layout; steps have their own ids. */
+export const groupBox = (id: string): string => `group\n${id}`;
+export const noteBox = (id: string): string => `note\n${id}`;
+
+/**
+ * All that lays out a board, or only some steps of it. Steps of a frame that is laid out as a whole stay together, notes in
+ * it with them; a folded frame is one box.
+ */
 export function layoutRequest(
   document: Document,
   path: Path,
@@ -60,13 +72,74 @@ export function layoutRequest(
   only?: readonly string[],
 ): LayoutRequest {
   const board = boardAt(document, path);
-  const ids = only ?? Object.keys(board.steps);
-  const some = new Set(ids);
+  const some = new Set(only ?? Object.keys(board.steps));
+  const hidden = hiddenItems(document, path, palette);
+  const frames = wholeFrames(document, path, palette, some);
+  const boxOf = (step: string): string => {
+    const group = hidden.steps.get(step);
+    return group === undefined ? step : groupBox(group);
+  };
   const edges = new Map<string, [string, string]>();
   for (const { from, step } of linksOf(board)) {
-    if (some.has(from.step) && some.has(step) && from.step !== step)
-      edges.set(`${from.step}\n${step}`, [from.step, step]);
+    if (!some.has(from.step) || !some.has(step)) continue;
+    const [a, b] = [boxOf(from.step), boxOf(step)];
+    if (a !== b) edges.set(`${a}\t${b}`, [a, b]);
   }
-  const boxes = ids.map((id) => ({ id, rect: nodeRect(document, path, id, palette) }));
-  return { boxes, edges: [...edges.values()], gap: LAYOUT_GAP };
+  const boxes = [...some].flatMap((id) =>
+    hidden.steps.has(id) ? [] : [{ id, rect: nodeRect(document, path, id, palette) }],
+  );
+  for (const [id, content] of frames) {
+    if (board.groups[id]!.collapsed) boxes.push({ id: groupBox(id), rect: groupRect(board.groups[id]!) });
+    else for (const one of content.notes) boxes.push({ id: noteBox(one), rect: board.notes[one]!.rect });
+  }
+  return {
+    boxes: [...new Map(boxes.map((one) => [one.id, one])).values()],
+    edges: [...edges.values()],
+    frames: nested(document, path, palette, new Set(frames.keys())),
+    margin: { side: GROUP_PADDING, head: GROUP_HEADER },
+    gap: LAYOUT_GAP,
+  };
+}
+
+/** Frames that are seen and have steps, all of which are laid out; with what lies in them. */
+function wholeFrames(
+  document: Document,
+  path: Path,
+  palette: Palette,
+  some: ReadonlySet<string>,
+): Map<string, Selection> {
+  const hidden = hiddenItems(document, path, palette);
+  const found = new Map<string, Selection>();
+  for (const id of Object.keys(boardAt(document, path).groups)) {
+    if (hidden.groups.has(id)) continue;
+    const content = groupContent(document, path, id, palette);
+    if (content.steps.length && content.steps.every((one) => some.has(one))) found.set(id, content);
+  }
+  return found;
+}
+
+/** The open ones of these frames with what lies directly in each, innermost first. */
+function nested(
+  document: Document,
+  path: Path,
+  palette: Palette,
+  frames: ReadonlySet<string>,
+): LayoutRequest["frames"] {
+  const { groups } = boardAt(document, path);
+  const within = innermost(document, path, palette, (id) => frames.has(id) && !groups[id]!.collapsed);
+  const size = (id: string): number => groups[id]!.rect.width * groups[id]!.rect.height;
+  const open = [...frames].filter((id) => !groups[id]!.collapsed).sort((a, b) => size(a) - size(b));
+  const hidden = hiddenItems(document, path, palette);
+  const inside = (what: "steps" | "groups" | "notes", id: string): string[] =>
+    [...within[what]].flatMap(([one, by]) => (by === id && !hidden[what].has(one) ? [one] : []));
+  return open.map((id) => ({
+    id: groupBox(id),
+    members: [
+      ...inside("steps", id),
+      ...inside("groups", id)
+        .filter((one) => frames.has(one))
+        .map(groupBox),
+      ...inside("notes", id).map(noteBox),
+    ],
+  }));
 }

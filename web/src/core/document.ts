@@ -19,6 +19,7 @@ import type {
   Port,
   Problem,
   Rect,
+  Selection,
   Step,
 } from "./types";
 
@@ -271,12 +272,20 @@ function writeItems(board: Board, extra: Record<string, Json>): JsonObject {
 export function readGroup(rest: JsonObject, id: string): Group {
   const rect = takeRect(rest, GROUP_SIZE);
   const collapsed = typeof rest.collapsed === "boolean" ? (take(rest, "collapsed") as boolean) : false;
-  return { id, title: takeText(rest, "title"), color: takeText(rest, "color"), rect, collapsed, extra: rest };
+  const members = collapsed && isMembers(rest.members) ? (take(rest, "members") as unknown as Selection) : null;
+  return { id, title: takeText(rest, "title"), color: takeText(rest, "color"), rect, collapsed, members, extra: rest };
 }
+
+const isMembers = (json: Json | undefined): boolean =>
+  isObject(json) && ["steps", "groups", "notes"].every((what) => isTexts(json[what])) && Object.keys(json).length === 3;
 
 export function writeGroup(one: Group): JsonObject {
   const json: JsonObject = { id: one.id, title: one.title, color: one.color, ...writeRect(one.rect) };
   if (one.collapsed) json.collapsed = true;
+  if (one.members) {
+    const { steps, groups, notes } = one.members;
+    json.members = { steps: [...steps], groups: [...groups], notes: [...notes] };
+  }
   return { ...json, ...one.extra };
 }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
-import { addStep, connect, exposeKnob, resizeStep, setAdvanced, setCollapsed, setMode } from "./commands";
+import { addStep, connect, exposeKnob, makeSubgraph, resizeStep, setAdvanced, setCollapsed, setMode } from "./commands";
 import { emptyDocument, readDocument } from "./document";
 import {
   around,
@@ -17,15 +17,40 @@ import {
   TEXT_ROW,
 } from "./geometry";
 import { DocumentStore } from "./history";
-import { crosses, curveBounds, curveOf, linkCurve, middle, nearest, pointAt, segments, touches } from "./links";
+import {
+  bendOffset,
+  crosses,
+  curveBounds,
+  curveOf,
+  linkCurve,
+  middle,
+  nearest,
+  piecesOf,
+  pointAt,
+  segments,
+  touches,
+} from "./links";
 import { kindShape, linksOf, shapeOf, titleOf } from "./shape";
 import { snapPoint, snapRect, snapToRects } from "./snap";
 import { SpatialIndex } from "./spatial";
 import { anyDocument } from "./testing/arbitrary";
 import { palette } from "./testing/fixtures";
-import type { Point, Rect } from "./types";
+import type { Palette, Point, Rect } from "./types";
 
 vi.setConfig({ testTimeout: 120_000 }); // on a busy machine
+
+test("what previews has room for them from the beginning, and so has a subgraph with such a step in it", () => {
+  const def = palette.nodes.get("pic/blur")!;
+  const shows = { ...palette, nodes: new Map([...palette.nodes, ["pic/blur", { ...def, previews: true }]]) };
+  const store = new DocumentStore(emptyDocument());
+  store.run(addStep([], { kind: "pic/load", position: [0, 0] }, shows));
+  store.run(addStep([], { kind: "pic/blur", position: [400, 0] }, shows));
+  const room = (id: string, from: Palette = shows) =>
+    nodeLayout(store.getState(), [], id, from).rows.filter((row) => row.what === "result").length;
+  expect([room("load"), room("blur"), room("blur", palette)]).toEqual([0, 1, 0]);
+  const made = store.run(makeSubgraph([], { steps: ["blur"], groups: [], notes: [] }, "Soft", shows));
+  expect([room(made.step), room(made.step, palette)]).toEqual([1, 0]);
+});
 
 test("every socket lies on its node's edge and every row within it, one below the other", () => {
   fc.assert(
@@ -234,4 +259,28 @@ test("rectangles around many", () => {
   expect(around([])).toBe(null);
   const document = emptyDocument();
   expect(() => nodeRect(document, [], "gone", palette)).toThrow();
+});
+
+test("with right angles a wire goes along the axes alone, leaves to the right, arrives from the left, and meets its bends", () => {
+  const at = fc.tuple(fc.integer({ min: -500, max: 500 }), fc.integer({ min: -500, max: 500 }));
+  fc.assert(
+    fc.property(at, at, fc.array(at, { maxLength: 3 }), (from, to, bends) => {
+      const curve = linkCurve(from, to, bends, "orthogonal");
+      const ends: Point[] = Array.from({ length: segments(curve) + 1 }, (_, n) => [curve[6 * n]!, curve[6 * n + 1]!]);
+      expect([ends[0], ends.at(-1)]).toEqual([from, to]);
+      bends.forEach((bend, n) => {
+        const place = bendOffset(curve, bends.length, n);
+        expect([curve[place], curve[place + 1]]).toEqual(bend);
+        const { distance, segment } = nearest(curve, bend);
+        expect(distance).toBeLessThan(1e-6);
+        expect(Math.floor(segment / piecesOf(curve, bends.length))).toBeLessThanOrEqual(bends.length);
+      });
+      const moves = ends.slice(1).map(([x, y], n) => [x - ends[n]![0], y - ends[n]![1]] as const);
+      for (const [dx, dy] of moves) expect(Math.min(Math.abs(dx), Math.abs(dy))).toBeLessThan(1e-9);
+      const some = moves.filter(([dx, dy]) => dx !== 0 || dy !== 0);
+      if (some.length === 0) return;
+      expect(some[0]![0]).toBeGreaterThan(0);
+      expect(some.at(-1)![0]).toBeGreaterThan(0);
+    }),
+  );
 });

@@ -6,7 +6,7 @@
  *     wires (left) beside outputs (right), row by row
  *     knobs, one row each; one that is exposed or fed has a socket at the left
  *     a line that shows or folds the advanced knobs
- *     room for results, on nodes that give any
+ *     room for results and previews, on nodes that give any
  */
 
 import { boardAt } from "./document";
@@ -130,7 +130,7 @@ function collapsedLayout(step: Step, shape: Shape): NodeLayout {
 function fullLayout(step: Step, shape: Shape): NodeLayout {
   const width = Math.max(NODE_MIN_WIDTH, step.size?.[0] ?? NODE_WIDTH);
   const rows = [...socketRows(step, shape, width), ...knobRows(step, shape)];
-  if (shape.output) rows.push(row("result", RESULT_ROW));
+  if (shape.output || shape.previews) rows.push(row("result", RESULT_ROW));
   const natural = rows.reduce((sum, one) => sum + one.height, HEADER + 2 * PADDING);
   const stretched = rows.filter((one) => one.what === "result" || (one.knob?.multiline && !one.fed));
   const spare = (step.size?.[1] ?? 0) - natural;

@@ -2,7 +2,8 @@
  * Wires as curves: cubic splines from an output to an input, through the bends the user gave them.
  *
  * A curve is one array of numbers: x0 y0, then for each segment two control points and its end (6 numbers), as a
- * canvas path takes them: moveTo, bezierCurveTo, bezierCurveTo, …
+ * canvas path takes them: moveTo, bezierCurveTo, bezierCurveTo, … From one bend to the next it is one segment, or, drawn
+ * with right angles, always as many (`piecesOf`).
  */
 
 import { boardAt } from "./document";
@@ -11,7 +12,7 @@ import { rerouteKey } from "./shape";
 import type { Document, Link, Palette, Path, Point, Rect } from "./types";
 
 export type Curve = Float64Array;
-export type LinkStyle = "spline" | "straight";
+export type LinkStyle = "spline" | "straight" | "orthogonal";
 
 const LEAST_PULL = 32;
 const MOST_PULL = 240;
@@ -30,6 +31,7 @@ export function curveOf(document: Document, path: Path, link: Link, palette: Pal
 /** From an output to an input: it leaves to the right and arrives from the left. */
 export function linkCurve(from: Point, to: Point, bends: readonly Point[] = [], style: LinkStyle = "spline"): Curve {
   const points = [from, ...bends, to];
+  if (style === "orthogonal") return throughCorners(points);
   const curve = new Float64Array(2 + 6 * (points.length - 1));
   curve.set(from, 0);
   for (let at = 0; at + 1 < points.length; at += 1) {
@@ -46,6 +48,55 @@ export function linkCurve(from: Point, to: Point, bends: readonly Point[] = [], 
   }
   return curve;
 }
+
+/** Segments from one bend to the next with right angles; some have no length. */
+const CORNERED = 5;
+
+function throughCorners(points: readonly Point[]): Curve {
+  const count = points.length - 1;
+  const curve = new Float64Array(2 + 6 * CORNERED * count);
+  curve.set(points[0]!, 0);
+  let place = 2;
+  for (let at = 0; at < count; at += 1) {
+    const [a, b] = [points[at]!, points[at + 1]!];
+    const corners = cornersBetween(a, b, at === 0, at === count - 1);
+    let [x, y] = a;
+    for (let n = 0; n < CORNERED; n += 1) {
+      const [nx, ny] = corners[n] ?? b;
+      curve.set([x + (nx - x) / 3, y + (ny - y) / 3, nx - (nx - x) / 3, ny - (ny - y) / 3, nx, ny], place);
+      [x, y] = [nx, ny];
+      place += 6;
+    }
+  }
+  return curve;
+}
+
+/** Where it turns between two points: half-way, or, going back, around what it leaves and what it arrives at. */
+function cornersBetween([ax, ay]: Point, [bx, by]: Point, leaves: boolean, arrives: boolean): Point[] {
+  const out = leaves ? ax + LEAST_PULL / 2 : Number.NEGATIVE_INFINITY;
+  const into = arrives ? bx - LEAST_PULL / 2 : Number.POSITIVE_INFINITY;
+  if (out <= into) {
+    const x = Math.min(Math.max((ax + bx) / 2, out), into);
+    return [
+      [x, ay],
+      [x, by],
+    ];
+  }
+  const y = (ay + by) / 2;
+  return [
+    [out, ay],
+    [out, y],
+    [into, y],
+    [into, by],
+  ];
+}
+
+/** How many segments lead from one bend to the next. */
+export const piecesOf = (curve: Curve, bends: number): number => segments(curve) / (bends + 1);
+
+/** Where in a curve's numbers the place of a bend is. */
+export const bendOffset = (curve: Curve, bends: number, index: number): number =>
+  6 * piecesOf(curve, bends) * (index + 1);
 
 function pullOf(a: Point, b: Point): number {
   const distance = Math.hypot(b[0] - a[0], b[1] - a[1]);

@@ -14,6 +14,7 @@ import type {
   Json,
   KnobDef,
   Link,
+  NodeDef,
   OutputDef,
   Palette,
   Path,
@@ -156,7 +157,8 @@ function subgraphShape(document: Document, id: string, palette: Palette): Shape 
     knobs,
     known: true,
     subgraph: id,
-    output: hasOutput(document, definition, palette),
+    output: holds(document, definition, palette, (one) => one.output),
+    previews: holds(document, definition, palette, (one) => one.previews ?? false),
   };
 }
 
@@ -204,12 +206,19 @@ function innermost(document: Document, definition: Definition, port: Port, palet
   return null;
 }
 
-function hasOutput(document: Document, definition: Definition, palette: Palette): boolean {
+/** Whether a subgraph has a step like this in it, however deep. */
+function holds(
+  document: Document,
+  definition: Definition,
+  palette: Palette,
+  wanted: (one: NodeDef) => boolean,
+): boolean {
   const seen = new Set([definition.id]);
   const work = [definition];
   for (let at = work.pop(); at; at = work.pop()) {
     for (const step of Object.values(at.steps)) {
-      if (palette.nodes.get(step.kind)?.output) return true;
+      const def = palette.nodes.get(step.kind);
+      if (def && wanted(def)) return true;
       const inside = own(document.definitions, subgraphId(step.kind));
       if (inside && !seen.has(inside.id)) {
         seen.add(inside.id);

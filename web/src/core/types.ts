@@ -71,6 +71,8 @@ export interface NodeDef {
   purity: "pure" | "seeded" | "impure" | "external";
   /** What it makes is wanted for its own sake: a run without targets runs these. */
   output: boolean;
+  /** It shows pictures while it runs: there is room for them on the node. */
+  previews?: boolean;
   deprecated: string;
   experimental: boolean;
 }
@@ -133,6 +135,8 @@ export interface Group {
   color: string;
   rect: Rect;
   collapsed: boolean;
+  /** What it hides, written down when it was collapsed; null while it is open, when what lies in it belongs to it. */
+  members: Selection | null;
   extra: Record<string, Json>;
 }
 

@@ -1,9 +1,9 @@
 import { type Alignment, layoutRequest } from "../../core/align";
 import {
   addNote,
-  alignSteps,
+  alignItems,
   arrange,
-  distributeSteps,
+  distributeItems,
   groupSelection,
   makeSubgraph,
   setColor,
@@ -16,7 +16,7 @@ import type { Key } from "../../ui/text";
 import { select, selectionOf } from "../clipboard";
 import { attempt } from "../editor";
 import { layoutInWorker } from "../layout_worker";
-import { type At, anySelected, type Command } from "./command";
+import { type At, anySelected, type Command, selected } from "./command";
 import { selectedSteps } from "./edit";
 
 const path = ({ open }: At) => open.view.getState().path;
@@ -30,7 +30,7 @@ function theSubgraph(at: At): { step: string; id: string } | null {
   return id && Object.hasOwn(document.definitions, id) ? { step, id } : null;
 }
 
-const several = (at: At): boolean => selectedSteps(at).length > 1;
+const several = (at: At): boolean => selected(at).length > 1;
 
 export const COLORS: readonly (readonly [name: Key, color: string])[] = [
   ["color.none", ""],
@@ -50,7 +50,7 @@ const align = (how: Alignment): Command => ({
   keys: [],
   edits: true,
   when: several,
-  run: (at) => at.open.document.run(alignSteps(path(at), selectedSteps(at), how, palette(at))),
+  run: (at) => at.open.document.run(alignItems(path(at), selectionOf(at), how, palette(at))),
 });
 
 const distribute = (axis: "x" | "y"): Command => ({
@@ -59,8 +59,8 @@ const distribute = (axis: "x" | "y"): Command => ({
   label: `c.distribute-${axis}`,
   keys: [],
   edits: true,
-  when: (at) => selectedSteps(at).length > 2,
-  run: (at) => at.open.document.run(distributeSteps(path(at), selectedSteps(at), axis, palette(at))),
+  when: (at) => selected(at).length > 2,
+  run: (at) => at.open.document.run(distributeItems(path(at), selectionOf(at), axis, palette(at))),
 });
 
 const color = ([name, value]: (typeof COLORS)[number]): Command => ({
@@ -130,7 +130,7 @@ export const NODE: readonly Command[] = [
     label: "c.subgraph",
     keys: ["Mod+Shift+G"],
     edits: true,
-    when: (at) => selectedSteps(at).length > 0,
+    when: (at) => selectedSteps(at).length + selectionOf(at).groups.length > 0,
     run: (at) =>
       void attempt(at.editor, async () => {
         const made = at.open.document.run(makeSubgraph(path(at), selectionOf(at), "Subgraph", palette(at)));

@@ -19,7 +19,8 @@ const SNAP_PIXELS = 6;
 export function drag(stage: Stage, held: string, from: Pointer): Gesture {
   const gesture = newGesture("drag");
   const copied = from.alt && copyHere(stage, gesture);
-  const ids = dragged(stage, from.ctrl);
+  // A copy lies on what it was made of: its frames would take that along.
+  const ids = copied ? new Set(stage.selection) : dragged(stage, from.ctrl);
   const all = [...ids].flatMap((id) => stage.scene.rectOf(id) ?? []);
   const start = around(all) ?? { x: 0, y: 0, width: 0, height: 0 };
   const others = neighbours(stage, ids, start);
@@ -84,7 +85,7 @@ export function chosen({ selection, scene: { board } }: Stage): Selection {
 }
 
 /** What moves: what is chosen, and what lies in chosen frames. */
-function dragged(stage: Stage, frameOnly: boolean): Set<string> {
+export function dragged(stage: Stage, frameOnly: boolean): Set<string> {
   const ids = new Set(stage.selection);
   if (frameOnly) return ids;
   const { scene, path, stores } = stage;

@@ -181,7 +181,7 @@ export class GestureDriver {
   }
 
   private wheeled(event: WheelEvent): void {
-    const intent = this.wheel.read(event);
+    const intent = this.wheel.read(event, this.stage.stores.view.getState().wheel);
     if (!event.ctrlKey && !event.metaKey && scrolls(event.target as Element, event)) return;
     event.preventDefault();
     event.stopPropagation();

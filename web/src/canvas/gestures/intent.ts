@@ -54,7 +54,8 @@ function painted(stage: Stage, pointer: Pointer): Intent {
     case "group":
       if (hit.part === "fold") {
         const { id, collapsed } = hit.group;
-        return { ...thing(stage, id), click: () => stage.run(setGroupCollapsed(stage.path, id, !collapsed)) };
+        const fold = () => stage.run(setGroupCollapsed(stage.path, id, !collapsed, stage.scene.palette));
+        return { ...thing(stage, id), click: () => fold() };
       }
       return hit.part === "corner" ? { drag: () => resizeGroup(stage, hit.group.id) } : thing(stage, hit.group.id);
     default:

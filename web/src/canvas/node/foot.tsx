@@ -72,36 +72,36 @@ export function ResultRow({ row, id, title }: { row: Row; id: string; title: str
   );
 }
 
-/** Hangs under the node, outside of its computed height: a preview where the node keeps no room for one, and problems. */
-export function Hanging({
-  node,
-  problems,
-  room,
-}: {
-  node: { id: string; title: string };
-  problems: readonly Problem[];
-  room: boolean;
-}) {
-  const preview = useStepRun(node.id, (run) => (room || run?.state !== "running" ? "" : run.preview));
-  if (!preview && problems.length === 0) return null;
+/**
+ * A preview on a node whose kind has not said that it gives any: laid over its rows while it runs, never over other nodes.
+ * Under the pointer or the keyboard the rows are there.
+ */
+export function Veil({ id, title }: { id: string; title: string }) {
+  const preview = useStepRun(id, (run) => (run?.state === "running" ? run.preview : ""));
+  if (!preview) return null;
+  return (
+    <div className="ll-veil">
+      <img className="ll-picture" src={preview} alt={t("node.preview", { title })} draggable={false} />
+    </div>
+  );
+}
+
+/** Hangs under the node, outside of its computed height: what is wrong with it. */
+export function Hanging({ node, problems }: { node: { id: string }; problems: readonly Problem[] }) {
+  if (problems.length === 0) return null;
   return (
     <div className="ll-hanging">
-      {problems.length > 0 && (
-        <ul className="ll-problems">
-          {problems.slice(0, 4).map((problem) => (
-            <li
-              key={`${problem.code} ${problem.field}`}
-              id={problem.field ? `${node.id}.${problem.field}.problem` : undefined}
-            >
-              {problem.field && <strong>{readable(problem.field)}</strong>} {problem.what} <span>{problem.fix}</span>
-            </li>
-          ))}
-          {problems.length > 4 && <li>{t("node.problems-more", { count: problems.length - 4 })}</li>}
-        </ul>
-      )}
-      {preview && (
-        <img className="ll-picture" src={preview} alt={t("node.preview", { title: node.title })} draggable={false} />
-      )}
+      <ul className="ll-problems">
+        {problems.slice(0, 4).map((problem) => (
+          <li
+            key={`${problem.code} ${problem.field}`}
+            id={problem.field ? `${node.id}.${problem.field}.problem` : undefined}
+          >
+            {problem.field && <strong>{readable(problem.field)}</strong>} {problem.what} <span>{problem.fix}</span>
+          </li>
+        ))}
+        {problems.length > 4 && <li>{t("node.problems-more", { count: problems.length - 4 })}</li>}
+      </ul>
     </div>
   );
 }

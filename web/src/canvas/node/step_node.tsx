@@ -5,7 +5,7 @@ import type { Row } from "../../core/geometry";
 import type { Problem } from "../../core/types";
 import { useCommitted, useProblems, useSceneNode, useSelected, useStage, useStepRun } from "../context";
 import type { SceneNode } from "../scene_types";
-import { Hanging, Progress, ResultRow } from "./foot";
+import { Hanging, Progress, ResultRow, Veil } from "./foot";
 import { Badges, Head } from "./head";
 import { FoldRow, KnobRow, SocketRow } from "./row";
 import { SocketButton } from "./socket";
@@ -53,9 +53,10 @@ export const StepNode = memo(function StepNode({ id }: { id: string }) {
           ))}
         </div>
       )}
+      {!step.collapsed && !room && <Veil id={id} title={node.title} />}
       <Progress id={id} title={node.title} />
       {!step.collapsed && <div className="ll-resize" data-resize="" aria-hidden="true" />}
-      <Hanging node={node} problems={problems} room={room} />
+      <Hanging node={node} problems={problems} />
     </div>
   );
 });

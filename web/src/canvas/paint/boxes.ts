@@ -2,9 +2,10 @@
 
 import type { StepRun } from "../../app/stores";
 import type { Rect } from "../../core/types";
+import { FAR } from "../camera";
 import type { SceneNode } from "../scene_types";
 import { fitText } from "./groups";
-import { inked, mixed, type Paints, safeColor, withAlpha } from "./palette";
+import { inked, mixed, type Paints, safeColor, textScale, withAlpha } from "./palette";
 import { traceSocket } from "./shapes";
 
 export interface BoxLook {
@@ -31,8 +32,8 @@ export function paintBox(ctx: CanvasRenderingContext2D, node: SceneNode, rect: R
   if (isPlain(node, look)) {
     ctx.fillStyle = mixed(safeColor(node.step.color, node.color), paints.node, 0.45);
     ctx.fillRect(rect.x, rect.y, rect.width, rect.height);
-    if (titleSize(rect, zoom) * zoom < LEAST_TITLE) return;
-    title(ctx, node, rect, titleSize(rect, zoom), rect.height, paints);
+    const size = titleSize(rect, zoom, textScale(paints));
+    if (size * zoom >= LEAST_TITLE) title(ctx, node, rect, size, rect.height, look);
     return;
   }
   const radius = zoom < 0.15 ? 0 : 8;
@@ -43,12 +44,12 @@ export function paintBox(ctx: CanvasRenderingContext2D, node: SceneNode, rect: R
   shape(ctx, rect, radius);
   ctx.fill();
   // The head's tint fills the whole box when it is too small to have parts.
-  const size = titleSize(rect, zoom);
+  const size = titleSize(rect, zoom, textScale(paints));
   const head = zoom < PLAIN ? rect.height : Math.min(Math.max(look.head, size * 1.6), rect.height);
   ctx.fillStyle = withAlpha(tint, zoom < PLAIN ? 0.45 : 0.28);
   ctx.fillRect(rect.x, rect.y, rect.width, head);
   if (look.picture && rect.height > look.head + 40) picture(ctx, look.picture, rect, head);
-  if (size * zoom >= LEAST_TITLE) title(ctx, node, rect, size, head, paints);
+  if (size * zoom >= LEAST_TITLE) title(ctx, node, rect, size, head, look);
   if (zoom >= 0.3) sockets(ctx, node, rect, zoom, paints);
   state(ctx, rect, look, radius);
   ctx.globalAlpha = 1;
@@ -65,9 +66,19 @@ function shape(ctx: CanvasRenderingContext2D, rect: Rect, radius: number): void 
   else ctx.roundRect(rect.x, rect.y, rect.width, rect.height, radius);
 }
 
-/** As large as is readable: grows against the zoom until the box is full. */
-const titleSize = (rect: Rect, zoom: number): number =>
-  Math.round(Math.min(Math.max(12.5, 9.5 / zoom), rect.height * 0.4, 44));
+/** In the element's head (node.css). */
+const TITLE = 13;
+/** Before it come the head's padding and its button. */
+const TITLE_INSET = 32;
+
+/**
+ * A title's size in canvas units. Near, it is the element's, which will be there in a moment; from afar it is as large as
+ * is readable, growing against the zoom until the box is full.
+ */
+export function titleSize(rect: Rect, zoom: number, scale: number): number {
+  if (zoom >= FAR) return TITLE * scale;
+  return Math.round(Math.min(Math.max(TITLE, 9.5 / zoom) * scale, rect.height * 0.4, 44 * scale));
+}
 
 function title(
   ctx: CanvasRenderingContext2D,
@@ -75,14 +86,14 @@ function title(
   rect: Rect,
   size: number,
   head: number,
-  paints: Paints,
+  { zoom, paints }: BoxLook,
 ): void {
   ctx.font = `600 ${size}px ${paints.font}`;
   ctx.fillStyle = paints.text;
   ctx.textBaseline = "middle";
-  const inset = Math.max(10, size * 0.5);
+  const inset = zoom >= FAR ? TITLE_INSET : Math.max(10, size * 0.5);
   ctx.fillText(
-    fitText(ctx, node.title, rect.width - 2 * inset, size),
+    fitText(ctx, node.title, rect.width - inset - Math.min(inset, 14), size),
     rect.x + inset,
     rect.y + Math.min(head, rect.height) / 2,
   );

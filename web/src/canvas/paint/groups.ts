@@ -1,7 +1,7 @@
 /** Frames behind nodes: a tinted ground, a line, and a title that stays readable from afar. */
 
 import type { Group, Rect } from "../../core/types";
-import { type Paints, safeColor, withAlpha } from "./palette";
+import { type Paints, safeColor, textScale, withAlpha } from "./palette";
 
 export const GROUP_HEAD = 32;
 /** From its left edge. */
@@ -23,7 +23,8 @@ export function paintGroup(
   ctx.lineWidth = (chosen ? 2 : 1.25) / Math.min(1, zoom);
   ctx.strokeStyle = chosen ? paints.accent : withAlpha(color, 0.55);
   ctx.stroke();
-  const size = Math.round(Math.max(14, Math.min(11 / zoom, rect.height * 0.5, 160)));
+  const scale = textScale(paints);
+  const size = Math.round(scale * Math.max(14, Math.min(11 / zoom, (rect.height * 0.5) / scale, 160)));
   ctx.font = `600 ${size}px ${paints.font}`;
   ctx.fillStyle = paints.text;
   ctx.textBaseline = "middle";

@@ -1,6 +1,6 @@
 /** Wires, their bends, and the ghosts of what a bypass leads past. Canvas units; the caller has set the transform. */
 
-import type { Curve } from "../../core/links";
+import { bendOffset, type Curve, type LinkStyle } from "../../core/links";
 import type { SceneGhost, SceneLink } from "../scene_types";
 import { withAlpha } from "./palette";
 
@@ -10,6 +10,7 @@ export interface LinkLook {
   hovered: string | null;
   /** While a wire is drawn the others step back. */
   quiet: boolean;
+  style: LinkStyle;
   canvas: string;
   accent: string;
   /** A wire's colour as it is drawn in this theme. */
@@ -36,7 +37,9 @@ export function paintLinks(ctx: CanvasRenderingContext2D, links: readonly SceneL
   }
   ctx.lineWidth = width;
   ctx.lineCap = "round";
-  const straight = look.zoom < 0.12;
+  ctx.lineJoin = "round";
+  const lines = look.style !== "spline";
+  const straight = lines || look.zoom < 0.12;
   for (const [color, some] of usual) {
     ctx.beginPath();
     for (const link of some) trace(ctx, link.curve, straight);
@@ -45,7 +48,7 @@ export function paintLinks(ctx: CanvasRenderingContext2D, links: readonly SceneL
   }
   for (const link of chosen) {
     ctx.beginPath();
-    trace(ctx, link.curve, false);
+    trace(ctx, link.curve, lines);
     ctx.lineWidth = width + 3.5 / Math.min(1, look.zoom);
     ctx.strokeStyle = withAlpha(look.accent, look.selected.has(link.id) ? 0.9 : 0.35);
     ctx.stroke();
@@ -62,7 +65,8 @@ export function paintBends(ctx: CanvasRenderingContext2D, links: readonly SceneL
   for (const link of links) {
     if (link.bends.length === 0) continue;
     const loud = look.hovered === link.id || look.selected.has(link.id);
-    for (let at = 6; at + 2 < link.curve.length; at += 6) {
+    for (let index = 0; index < link.bends.length; index += 1) {
+      const at = bendOffset(link.curve, link.bends.length, index);
       const [x, y] = [link.curve[at]!, link.curve[at + 1]!];
       ctx.beginPath();
       ctx.arc(x, y, loud ? 6.5 : 5, 0, 2 * Math.PI);

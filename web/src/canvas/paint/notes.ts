@@ -2,7 +2,7 @@
 
 import type { Note, Rect } from "../../core/types";
 import { fitText } from "./groups";
-import { type Paints, safeColor, withAlpha } from "./palette";
+import { type Paints, safeColor, textScale, withAlpha } from "./palette";
 
 export function paintNote(
   ctx: CanvasRenderingContext2D,
@@ -21,7 +21,8 @@ export function paintNote(
     ctx.strokeStyle = paints.accent;
     ctx.stroke();
   }
-  const size = Math.round(Math.min(10.5 / zoom, rect.height * 0.4, 40));
+  const scale = textScale(paints);
+  const size = Math.round(Math.min((10.5 / zoom) * scale, rect.height * 0.4, 40 * scale));
   if (size * zoom < 6) return;
   ctx.font = `500 ${size}px ${paints.font}`;
   ctx.fillStyle = paints.text;

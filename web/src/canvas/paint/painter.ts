@@ -107,6 +107,7 @@ export class Painter {
       selected: insertLink ? new Set([...selectedLinks, insertLink]) : selectedLinks,
       hovered: hoveredLink,
       quiet: pending !== null,
+      style: this.stage.scene.style,
       canvas: paints.canvas,
       accent: paints.accent,
       ink: (color) => inked(color, paints),

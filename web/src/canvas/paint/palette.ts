@@ -19,6 +19,8 @@ export interface Paints {
   /** How much of a wire's own colour is drawn, in per cent; the rest is the text's, for contrast. */
   ink: string;
   font: string;
+  /** What the text-size setting multiplies sizes by: "1", "1.35", … */
+  scale: string;
 }
 
 const NAMES: Record<keyof Paints, string> = {
@@ -39,6 +41,7 @@ const NAMES: Record<keyof Paints, string> = {
   unknown: "--node-unknown",
   ink: "--wire-ink",
   font: "--font",
+  scale: "--text-scale",
 };
 
 export function readPaints(element: Element): Paints {
@@ -47,11 +50,17 @@ export function readPaints(element: Element): Paints {
   return Object.fromEntries(Object.entries(NAMES).map(([key, name]) => [key, read(name)])) as unknown as Paints;
 }
 
+/** How large text is painted, after the text-size setting. */
+export const textScale = (paints: Pick<Paints, "scale">): number => Number.parseFloat(paints.scale) || 1;
+
 /** Calls back when the theme changes: by the page's attributes, or by the system. Returns what ends it. */
 export function onThemeChange(heard: () => void): () => void {
   const observer = new MutationObserver(heard);
   for (const element of [document.documentElement, document.body]) {
-    observer.observe(element, { attributes: true, attributeFilter: ["class", "style", "data-theme", "data-contrast"] });
+    observer.observe(element, {
+      attributes: true,
+      attributeFilter: ["class", "style", "data-theme", "data-contrast", "data-text"],
+    });
   }
   const queries = ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"].map((query) => matchMedia(query));
   for (const query of queries) query.addEventListener("change", heard);

@@ -2,6 +2,7 @@
 
 import { current, isDraft } from "immer";
 import { boardAt, definitionAt, own } from "../document";
+import { forgetMembers } from "../frames";
 import type { Command } from "../history";
 import { asJoin, linksOf } from "../shape";
 import type { Board, Document, Input, Json, Path, Point, Step } from "../types";
@@ -92,8 +93,9 @@ export function renumberReroutes(step: Step, input: string, kept: number[]): voi
   });
 }
 
-/** Forget that steps were there: targets and ports that name them. Joins are the caller's. */
+/** Forget that steps were there: targets, ports and groups that name them. Joins are the caller's. */
 export function forgetSteps(draft: Document, path: Path, gone: ReadonlySet<string>): void {
+  forgetMembers(boardAt(draft, path), { steps: gone });
   if (!path.length) {
     if (draft.targets.some((id) => gone.has(id))) draft.targets = draft.targets.filter((id) => !gone.has(id));
     return;

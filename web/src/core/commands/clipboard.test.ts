@@ -7,7 +7,18 @@ import { inputJoins, linksOf } from "../shape";
 import { anyDocument, dice, diceOf, selectionOf } from "../testing/arbitrary";
 import { palette } from "../testing/fixtures";
 import { validate } from "../validate";
-import { addStep, boards, connect, copy, duplicate, isCopied, makeSubgraph, paste, setValue } from "./index";
+import {
+  addStep,
+  boards,
+  connect,
+  copy,
+  duplicate,
+  isCopied,
+  makeSubgraph,
+  paste,
+  setValue,
+  withContent,
+} from "./index";
 
 const PATIENCE = 120_000;
 
@@ -49,9 +60,10 @@ test(
         const roll = diceOf(numbers);
         const all = boards(document);
         const { path, board } = all[roll() % all.length]!;
-        const selection = selectionOf(board, roll);
+        const chosen = selectionOf(board, roll);
+        const selection = withContent(document, path, chosen, palette);
         const store = new DocumentStore(document);
-        const made = store.run(duplicate(path, selection, [30, 40], palette, outer));
+        const made = store.run(duplicate(path, chosen, [30, 40], palette, outer));
         const now = boards(store.getState()).find((one) => one.path.join() === path.join())!.board;
         for (const id of Object.keys(board.steps)) expect(now.steps[id]).toBe(board.steps[id]);
         const copies = new Map(selection.steps.map((id, n) => [id, made.steps[n]!]));

@@ -21,10 +21,12 @@ import {
   writeNote,
   writeStep,
 } from "../document";
-import { around, nodeRect } from "../geometry";
+import { renamedMembers, withContent } from "../frames";
+import { around, groupRect, nodeRect } from "../geometry";
 import { linksOf } from "../shape";
 import type { Board, Definition, Document, Group, Json, Note, Palette, Path, Point, Selection, Step } from "../types";
 import { type Command, mapStepJoins, onBoard, plain } from "./board";
+import { frameAround } from "./groups";
 import { refuseInside } from "./nesting";
 
 const FORMAT = "latentloom-clipboard";
@@ -39,15 +41,17 @@ interface Copied {
   origin: Point;
 }
 
-/** What is selected, as text. Groups bring their frames only: what lies in them is to be selected too. */
-export function copy(document: Document, path: Path, selection: Selection, palette: Palette): string {
+/** What is selected, as text. Groups bring what lies in them. */
+export function copy(document: Document, path: Path, chosen: Selection, palette: Palette): string {
   const board = boardAt(document, path);
+  const selection = withContent(document, path, chosen, palette);
   const ids = selection.steps.filter((id) => Object.hasOwn(board.steps, id));
   const groups = selection.groups.flatMap((id) => own(board.groups, id) ?? []);
   const notes = selection.notes.flatMap((id) => own(board.notes, id) ?? []);
   const rects = [
     ...ids.map((id) => nodeRect(document, path, id, palette)),
-    ...[...groups, ...notes].map((one) => one.rect),
+    ...groups.map(groupRect),
+    ...notes.map((one) => one.rect),
   ];
   const corner = around(rects);
   const inside = new Set(ids);
@@ -111,6 +115,17 @@ export function paste(path: Path, text: string, options: PasteOptions = {}): Com
   });
 }
 
+const ASIDE: Point = [40, 40];
+
+/** How far from what is selected its copies lie: a step aside, but below it if it has frames, which would hold both. */
+export function besideBy(document: Document, path: Path, selection: Selection, palette: Palette): Point {
+  const { groups } = boardAt(document, path);
+  const frames = selection.groups.flatMap((id) => own(groups, id) ?? []);
+  const all = withContent(document, path, selection, palette);
+  const rect = frames.length ? frameAround(document, path, all, palette) : null;
+  return rect ? [0, Math.ceil(rect.height) + ASIDE[1]] : ASIDE;
+}
+
 /** Copies of what is selected beside it. */
 export function duplicate(
   path: Path,
@@ -149,17 +164,21 @@ function put(board: Board, copied: Copied, by: Point, outer: boolean): Selection
     );
     board.steps[ids.get(id)!] = step;
   }
-  const place = <T extends Group | Note>(items: Record<string, T>, base: string, some: T[]): string[] =>
-    some.map((one) => {
-      const id = freshId(items, base);
-      items[id] = { ...one, id, rect: { ...one.rect, x: one.rect.x + by[0], y: one.rect.y + by[1] } };
-      return id;
-    });
-  return {
-    steps: [...ids.values()],
-    groups: place(board.groups, "group", copied.groups),
-    notes: place(board.notes, "note", copied.notes),
-  };
+  const place = <T extends Group | Note>(items: Record<string, T>, base: string, some: T[]): Map<string, string> =>
+    new Map(
+      some.map((one) => {
+        const id = freshId(items, base);
+        items[id] = { ...one, id, rect: { ...one.rect, x: one.rect.x + by[0], y: one.rect.y + by[1] } };
+        return [one.id, id];
+      }),
+    );
+  const groups = place(board.groups, "group", copied.groups);
+  const notes = place(board.notes, "note", copied.notes);
+  for (const one of copied.groups) {
+    const made = board.groups[groups.get(one.id)!]!;
+    made.members = renamedMembers(one, { steps: ids, groups, notes });
+  }
+  return { steps: [...ids.values()], groups: [...groups.values()], notes: [...notes.values()] };
 }
 
 /** Add the definitions that are not there yet; of another one with the same id, the new name. */
@@ -194,12 +213,13 @@ function parse(text: string): Copied | null {
   if (!isObject(json) || json.format !== FORMAT || !isObject(json.steps)) return null;
   const list = (value: Json | undefined) => (Array.isArray(value) ? value.filter(isObject) : []);
   const object = (value: Json | undefined) => (isObject(value) ? value : {});
+  const nameOf = (id: Json | undefined, n: number) => (typeof id === "string" && id ? id : `${n}`);
   const [x, y] = Array.isArray(json.origin) ? json.origin : [];
   try {
     return {
       steps: Object.fromEntries(Object.entries(json.steps).map(([id, one]) => [id, readStep(one, id)])),
-      groups: list(json.groups).map(({ id: _, ...one }) => readGroup(one, "")),
-      notes: list(json.notes).map(({ id: _, ...one }) => readNote(one, "")),
+      groups: list(json.groups).map(({ id, ...one }, n) => readGroup(one, nameOf(id, n))),
+      notes: list(json.notes).map(({ id, ...one }, n) => readNote(one, nameOf(id, n))),
       definitions: Object.fromEntries(
         Object.entries(object(json.definitions)).map(([id, one]) => [id, readDefinition(id, one)]),
       ),

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { emptyDocument } from "../document";
+import { emptyDocument, readDocument, writeDocument } from "../document";
 import { contains, nodeRect } from "../geometry";
 import { DocumentStore } from "../history";
 import { palette } from "../testing/fixtures";
@@ -7,17 +7,23 @@ import {
   addGroup,
   addNote,
   addStep,
+  besideBy,
+  duplicate,
   fitGroup,
   groupContent,
   groupSelection,
   hiddenItems,
+  makeSubgraph,
   moveGroup,
+  moveSteps,
   removeGroup,
   removeItems,
+  removeSteps,
   resizeGroup,
   resizeNote,
   setGroupCollapsed,
   setNoteText,
+  unpack,
 } from "./index";
 
 function two(): DocumentStore {
@@ -54,7 +60,7 @@ test("a group made of a selection holds it; groups in groups move with them, the
 test("a collapsed group hides what lies in it, and takes it along when it is removed; a frame alone leaves it", () => {
   const store = two();
   const group = store.run(groupSelection([], { steps: ["load", "blur"], groups: [], notes: [] }, palette));
-  store.run(setGroupCollapsed([], group, true));
+  store.run(setGroupCollapsed([], group, true, palette));
   expect([...hiddenItems(store.getState(), [], palette).steps]).toEqual([
     ["load", group],
     ["blur", group],
@@ -80,4 +86,81 @@ test("a frame is fitted to what lies in it, and neither it nor a note gets too s
   for (const one of [store.getState().groups[group]!, store.getState().notes[note]!]) {
     expect([one.rect.width, one.rect.height]).toEqual([120, 80]);
   }
+});
+
+/** A folded group that hides load and blur; where blur is, below the bar. */
+function folded(): { store: DocumentStore; group: string } {
+  const store = two();
+  const group = store.run(groupSelection([], { steps: ["load", "blur"], groups: [], notes: [] }, palette));
+  store.run(setGroupCollapsed([], group, true, palette));
+  return { store, group };
+}
+const hides = (store: DocumentStore, path: string[] = []) =>
+  [...hiddenItems(store.getState(), path, palette).steps].map(([id, by]) => `${id} by ${by}`);
+
+test("a node put where a folded group has its content is not hidden by it, and does not move with it", () => {
+  const { store, group } = folded();
+  store.run(moveSteps([], { save: [400, 10] }));
+  expect(hides(store)).toEqual([`load by ${group}`, `blur by ${group}`]);
+  store.run(moveGroup([], group, [0, 700], palette));
+  expect(store.getState().steps.save!.position).toEqual([400, 10]);
+  expect(store.getState().steps.blur!.position).toEqual([400, 700]);
+  store.run(setGroupCollapsed([], group, false, palette));
+  expect([hides(store), store.getState().groups[group]!.members]).toEqual([[], null]);
+  expect(groupContent(store.getState(), [], group, palette).steps).toEqual(["load", "blur"]);
+});
+
+test("another frame over the room under a folded bar gets hold of nothing; one around the bar takes all of it", () => {
+  const { store, group } = folded();
+  const over = store.run(addGroup([], { x: -50, y: 0, width: 900, height: 400 }, "Over"));
+  expect(groupContent(store.getState(), [], over, palette)).toEqual({ steps: [], groups: [], notes: [] });
+  const round = store.run(groupSelection([], { steps: [], groups: [group], notes: [] }, palette, "Round"));
+  expect(groupContent(store.getState(), [], round, palette)).toEqual({
+    steps: ["load", "blur"],
+    groups: [group],
+    notes: [],
+  });
+  store.run(setGroupCollapsed([], round, true, palette));
+  expect(hides(store)).toEqual([`load by ${round}`, `blur by ${round}`]);
+  store.run(moveGroup([], round, [10, 20], palette));
+  expect(store.getState().steps.load!.position).toEqual([10, 20]);
+  store.run(setGroupCollapsed([], round, false, palette));
+  expect(hides(store)).toEqual([`load by ${group}`, `blur by ${group}`]);
+});
+
+test("a group is copied with what lies in it; a folded copy hides the copies", () => {
+  const { store, group } = folded();
+  const made = store.run(duplicate([], { steps: [], groups: [group], notes: [] }, [0, 900], palette));
+  expect([made.steps.length, made.groups.length]).toEqual([2, 1]);
+  for (const id of made.steps) expect(hides(store)).toContain(`${id} by ${made.groups[0]}`);
+  store.run(moveGroup([], made.groups[0]!, [7, 0], palette));
+  expect(store.getState().steps.load!.position).toEqual([0, 0]);
+  expect(store.getState().steps[made.steps[0]!]!.position).toEqual([7, 900]);
+});
+
+test("what is duplicated beside an open frame lies in the copy's frame alone, and the original in its own", () => {
+  const store = two();
+  const group = store.run(groupSelection([], { steps: ["load", "blur"], groups: [], notes: [] }, palette));
+  const chosen = { steps: [], groups: [group], notes: [] };
+  const made = store.run(duplicate([], chosen, besideBy(store.getState(), [], chosen, palette), palette));
+  expect(groupContent(store.getState(), [], made.groups[0]!, palette).steps).toEqual(made.steps);
+  expect(groupContent(store.getState(), [], group, palette).steps).toEqual(["load", "blur"]);
+});
+
+test("a new node with the id of one that a folded group had is not hidden", () => {
+  const { store, group } = folded();
+  store.run(removeSteps([], ["blur"], palette));
+  expect(store.run(addStep([], { kind: "pic/blur", position: [400, 0] }, palette))).toBe("blur");
+  expect(hides(store)).toEqual([`load by ${group}`]);
+});
+
+test("what is hidden is written down and read again, and goes into a subgraph and out of it", () => {
+  const { store, group } = folded();
+  expect(readDocument(JSON.parse(JSON.stringify(writeDocument(store.getState()))))).toEqual(store.getState());
+  const made = store.run(makeSubgraph([], { steps: [], groups: [group], notes: [] }, "Both", palette));
+  expect(hides(store, [made.definition])).toEqual([`load by ${group}`, `blur by ${group}`]);
+  store.run(addStep([], { kind: "pic/load", position: [0, 0] }, palette)); // the old id is taken
+  const out = store.run(unpack([], made.step, palette));
+  expect(hides(store)).toEqual(out.steps.map((id) => `${id} by ${out.groups[0]}`));
+  expect(out.steps).toContain("load_2");
 });

@@ -1,12 +1,13 @@
 /**
- * Commands on groups and notes. A group is a frame: what lies in it belongs to it, nested frames included.
+ * Commands on groups and notes. A group is a frame; what belongs to it is said in `frames.ts`.
  *
  * A drag that takes the content along asks `groupContent` once, when it begins, and then runs `moveItems`: on the way
  * nothing else is picked up.
  */
 
 import { boardAt, freshId } from "../document";
-import { around, center, contains, GROUP_HEADER, GROUP_PADDING, groupRect, holds, nodeRect } from "../geometry";
+import { forgetMembers, groupContent, hiddenItems } from "../frames";
+import { around, GROUP_HEADER, GROUP_PADDING, groupRect, holds, nodeRect } from "../geometry";
 import type { Board, Document, Group, Palette, Path, Point, Rect, Selection } from "../types";
 import { type Command, onBoard, plain } from "./board";
 import { removeSteps } from "./steps";
@@ -14,55 +15,12 @@ import { removeSteps } from "./steps";
 const NOTE_SIZE = { width: 240, height: 120 };
 const GROUP_LEAST = { width: 120, height: 80 };
 
-/** What lies in a group: steps and notes whose middle does, and frames that do as a whole. */
-export function groupContent(document: Document, path: Path, id: string, palette: Palette): Selection {
-  const board = boardAt(document, path);
-  const group = groupOn(board, id);
-  const middle = (rect: Rect): boolean => holds(group.rect, center(rect));
-  return {
-    steps: Object.keys(board.steps).filter((one) => middle(nodeRect(document, path, one, palette))),
-    groups: Object.values(board.groups)
-      .filter((one) => one.id !== id && contains(group.rect, one.rect) && !sameFrame(one, group, id))
-      .map((one) => one.id),
-    notes: Object.values(board.notes)
-      .filter((one) => middle(one.rect))
-      .map((one) => one.id),
-  };
-}
-
-/** Of two frames of exactly the same size, the one made later lies in the other. */
-function sameFrame(one: Group, group: Group, id: string): boolean {
-  return contains(one.rect, group.rect) && one.id < id;
-}
-
-/** Steps, frames and notes that collapsed groups hide, with the group whose bar stands for them. */
-export function hiddenItems(
-  document: Document,
-  path: Path,
-  palette: Palette,
-): { steps: Map<string, string>; groups: Map<string, string>; notes: Map<string, string> } {
-  const hidden = {
-    steps: new Map<string, string>(),
-    groups: new Map<string, string>(),
-    notes: new Map<string, string>(),
-  };
-  const collapsed = Object.values(boardAt(document, path).groups)
-    .filter((one) => one.collapsed)
-    .sort((a, b) => b.rect.width * b.rect.height - a.rect.width * a.rect.height);
-  for (const group of collapsed) {
-    if (hidden.groups.has(group.id)) continue;
-    const content = groupContent(document, path, group.id, palette);
-    for (const what of ["steps", "groups", "notes"] as const) {
-      for (const id of content[what]) if (!hidden[what].has(id)) hidden[what].set(id, group.id);
-    }
-  }
-  return hidden;
-}
+export { groupContent, hiddenItems, withContent } from "../frames";
 
 export const addGroup = (path: Path, rect: Rect, title = "", color = ""): Command<string> =>
   onBoard("add-group", path, (board) => {
     const id = freshId(board.groups, "group");
-    board.groups[id] = { id, title, color, rect: { ...rect }, collapsed: false, extra: {} };
+    board.groups[id] = { id, title, color, rect: { ...rect }, collapsed: false, members: null, extra: {} };
     return id;
   });
 
@@ -83,7 +41,7 @@ export function frameAround(document: Document, path: Path, selection: Selection
   const board = boardAt(document, path);
   const rect = around([
     ...selection.steps.map((id) => nodeRect(document, path, id, palette)),
-    ...selection.groups.flatMap((id) => (board.groups[id] ? [board.groups[id].rect] : [])),
+    ...selection.groups.flatMap((id) => (board.groups[id] ? [groupRect(board.groups[id])] : [])),
     ...selection.notes.flatMap((id) => (board.notes[id] ? [board.notes[id].rect] : [])),
   ]);
   if (!rect) return null;
@@ -131,15 +89,20 @@ export const setGroupColor = (path: Path, ids: readonly string[], color: string)
     for (const id of ids) groupOn(board, id).color = color;
   });
 
-export const setGroupCollapsed = (path: Path, id: string, collapsed: boolean): Command =>
-  onBoard(collapsed ? "collapse" : "expand", path, (board) => {
-    groupOn(board, id).collapsed = collapsed;
+/** Fold a frame to its bar, or open it. Folded, it keeps what lies in it now, and takes nothing new. */
+export const setGroupCollapsed = (path: Path, id: string, collapsed: boolean, palette: Palette): Command =>
+  onBoard(collapsed ? "collapse" : "expand", path, (board, draft) => {
+    const group = groupOn(board, id);
+    if (group.collapsed === collapsed) return;
+    group.members = collapsed ? groupContent(plain(draft), path, id, palette) : null;
+    group.collapsed = collapsed;
   });
 
 /** Remove a frame; what lies in it stays. */
 export const removeGroup = (path: Path, id: string): Command =>
   onBoard("remove-group", path, (board) => {
     delete board.groups[id];
+    forgetMembers(board, { groups: new Set([id]) });
   });
 
 /** Remove all that is selected. What a collapsed group hides goes with it. */
@@ -149,8 +112,11 @@ export function removeItems(path: Path, selection: Selection, palette: Palette, 
     const within = (what: "steps" | "groups" | "notes"): string[] =>
       [...hidden[what]].filter(([, group]) => selection.groups.includes(group)).map(([id]) => id);
     removeSteps(path, [...selection.steps, ...within("steps")], palette, reconnect).change(draft);
-    for (const id of [...selection.groups, ...within("groups")]) delete board.groups[id];
-    for (const id of [...selection.notes, ...within("notes")]) delete board.notes[id];
+    const groups = new Set([...selection.groups, ...within("groups")]);
+    const notes = new Set([...selection.notes, ...within("notes")]);
+    for (const id of groups) delete board.groups[id];
+    for (const id of notes) delete board.notes[id];
+    forgetMembers(board, { groups, notes });
   });
 }
 
@@ -181,6 +147,7 @@ export const setNoteColor = (path: Path, ids: readonly string[], color: string):
 export const removeNote = (path: Path, id: string): Command =>
   onBoard("remove", path, (board) => {
     delete board.notes[id];
+    forgetMembers(board, { notes: new Set([id]) });
   });
 
 const atLeast = (rect: Rect): Rect => ({

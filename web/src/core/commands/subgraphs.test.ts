@@ -10,6 +10,7 @@ import type { Document, Input, Json, Path, Selection } from "../types";
 import { validate } from "../validate";
 import {
   addPort,
+  addReroute,
   addStep,
   boards,
   connect,
@@ -25,6 +26,7 @@ import {
   setValue,
   unpack,
   usesOf,
+  withContent,
 } from "./index";
 
 const PATIENCE = 120_000; // on a busy machine
@@ -68,7 +70,7 @@ function somewhere(document: Document, numbers: readonly number[]): { path: stri
   const roll = diceOf(numbers);
   const all = boards(document);
   const { path, board } = all[roll() % all.length]!;
-  return { path, selection: selectionOf(board, roll) };
+  return { path, selection: withContent(document, path, selectionOf(board, roll), palette) };
 }
 
 test(
@@ -98,6 +100,47 @@ test(
   },
   PATIENCE,
 );
+
+test("what is put into a subgraph and unpacked again is where it was, and its wires have the bends that they had", () => {
+  const store = new DocumentStore(emptyDocument());
+  for (const [id, kind, x] of [
+    ["load", "pic/load", 0],
+    ["soft", "pic/blur", 400],
+    ["softer", "pic/blur", 800],
+    ["total", "math/total", 400],
+    ["a", "math/number", 0],
+    ["b", "math/number", 400],
+    ["save", "pic/save", 1200],
+  ] as const) {
+    store.run(addStep([], { kind, position: [x, id.length * 300], id }, palette));
+  }
+  const wires: [from: string, output: string, to: string, input: string][] = [
+    ["load", "image", "soft", "image"], // one source, one port, two ends
+    ["load", "image", "softer", "image"],
+    ["soft", "image", "save", "image"], // out of it
+    ["a", "float", "total", "values"], // a list: one from outside, one from inside, one from outside
+    ["b", "float", "total", "values"],
+    ["a", "float", "total", "values"],
+    ["total", "float", "soft", "radius"], // within
+  ];
+  for (const [step, output, to, input] of wires) store.run(connect([], { step, output }, { step: to, input }, palette));
+  const before = () => linksOf(store.getState()).map((link) => JSON.stringify(link));
+  linksOf(store.getState()).forEach((link, n) => {
+    store.run(addReroute([], link, 0, [100 * n, 50 + n]));
+    store.run(addReroute([], link, 1, [100 * n + 9, 70 + n]));
+  });
+  const [links, { steps }] = [before(), store.getState()];
+  const chosen = { steps: ["soft", "softer", "total", "b"], ...none };
+  const { step } = store.run(makeSubgraph([], chosen, "Made", palette));
+  const packed = store.getState().steps[step]!;
+  expect(Object.values(packed.reroutes)).toContainEqual(steps.soft!.reroutes.image);
+  expect(store.getState().steps.save!.reroutes).toEqual(steps.save!.reroutes);
+  store.run(unpack([], step, palette));
+  expect(before().sort()).toEqual([...links].sort());
+  for (const [id, one] of Object.entries(store.getState().steps)) {
+    expect([id, one.position, one.reroutes]).toEqual([id, steps[id]!.position, steps[id]!.reroutes]);
+  }
+});
 
 test(
   "unpacking any subgraph that is on does not change what runs",

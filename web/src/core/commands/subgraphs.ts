@@ -2,6 +2,7 @@
 
 import { boardAt, definitionAt, freshId, newStep, own, SUBGRAPH, subgraphId } from "../document";
 import { deliver, placeOf } from "../flatten";
+import { forgetMembers, renamedMembers, withContent } from "../frames";
 import { around, center, NODE_WIDTH, nodeRect } from "../geometry";
 import { asJoin, inputJoins, isJoinList, toInput } from "../shape";
 import type {
@@ -19,26 +20,28 @@ import type {
   Step,
 } from "../types";
 import { inputType, outputType } from "../typing";
-import { type Command, leadReaders, mapStepJoins, moved, onBoard, plain, stepOn } from "./board";
+import { type Command, leadReaders, mapStepJoins, moved, onBoard, plain, renumberReroutes, stepOn } from "./board";
+import { bendBrought, followLists, joinLists, keepBends } from "./carried_bends";
 import { usesOf } from "./nesting";
 import { slug } from "./steps";
 
 /** Put what is selected into a subgraph, and a step that uses it in its place. Wires across become ports. */
 export function makeSubgraph(
   path: Path,
-  selection: Selection,
+  chosen: Selection,
   title: string,
   palette: Palette,
 ): Command<{ definition: string; step: string }> {
   return onBoard("make-subgraph", path, (board, draft) => {
-    const ids = selection.steps.filter((id) => Object.hasOwn(board.steps, id));
     const now = plain(draft);
+    const selection = withContent(now, path, chosen, palette);
+    const ids = selection.steps.filter((id) => Object.hasOwn(board.steps, id));
     const rect = around(ids.map((id) => nodeRect(now, path, id, palette)));
     if (!rect) throw new Error("no step is selected");
     const id = freshId(draft.definitions, slug(title) || "subgraph");
     const made: Definition = { id, title, inputs: [], outputs: [], steps: {}, groups: {}, notes: {}, extra: {} };
     const step = freshId(board.steps, id);
-    const work: Making = { draft, now, path, board, inside: new Set(ids), made, step, palette, fed: {} };
+    const work: Making = { draft, now, path, board, inside: new Set(ids), made, step, palette, fed: {}, reroutes: {} };
     for (const one of ids) portsInto(work, one);
     portsOut(work);
     outerPorts(work);
@@ -53,10 +56,11 @@ export function makeSubgraph(
         delete board[what][one];
       }
     }
+    forgetMembers(board, { steps: work.inside, groups: new Set(selection.groups), notes: new Set(selection.notes) });
     const [x, y] = center(rect);
     draft.definitions[id] = made;
-    const at: Point = [Math.round(x - NODE_WIDTH / 2), Math.round(y - rect.height / 4)];
-    board.steps[step] = newStep(SUBGRAPH + id, at, { inputs: work.fed });
+    const at: Point = [Math.round(x - NODE_WIDTH / 2), Math.round(y - rect.height / 4)]; // see `offset`
+    board.steps[step] = newStep(SUBGRAPH + id, at, { inputs: work.fed, reroutes: work.reroutes });
     if (!path.length && draft.targets.some((one) => work.inside.has(one))) {
       draft.targets = draft.targets.map((one) => (work.inside.has(one) ? `${step}/${one}` : one));
     }
@@ -77,6 +81,8 @@ interface Making {
   palette: Palette;
   /** The inputs of that step. */
   fed: Record<string, Input>;
+  /** The bends of the wires into it. */
+  reroutes: Record<string, Point[]>;
 }
 
 /** Cut the wires that come from outside into one step, and let ports bring them. One source is one port. */
@@ -86,23 +92,24 @@ function portsInto(work: Making, id: string): void {
   for (const [input, value] of Object.entries(step.inputs)) {
     if (!inputJoins(value).some(outside)) continue;
     if (!isJoinList(value)) {
-      bring(work, asJoin(value)!, id, input, input);
+      bring(work, asJoin(value)!, id, input, input, step.reroutes[input]);
       delete step.inputs[input];
       delete step.reroutes[input];
       continue;
     }
-    const kept: Json[] = [];
+    const kept: number[] = [];
     const taken = takenPlaces(work, id, input);
     let place = 0;
-    for (const one of value) {
+    value.forEach((one, at) => {
       while (taken.has(place)) place += 1;
       const join = asJoin(one);
-      if (outside(join)) bring(work, join, id, input, `${input}#${place}`);
-      else kept.push(one);
+      if (outside(join)) bring(work, join, id, input, `${input}#${place}`, step.reroutes[`${input}#${at}`]);
+      else kept.push(at);
       place += 1;
-    }
-    for (const key of Object.keys(step.reroutes)) if (key.startsWith(`${input}#`)) delete step.reroutes[key];
-    if (kept.length) step.inputs[input] = kept;
+    });
+    const left = kept.map((at) => value[at]!);
+    renumberReroutes(step, input, kept);
+    if (left.length) step.inputs[input] = left;
     else delete step.inputs[input];
   }
 }
@@ -114,7 +121,14 @@ function takenPlaces(work: Making, id: string, input: string): Set<number> {
   return new Set(ends.flatMap(([, end]) => (placeOf(end).input === input ? (placeOf(end).at ?? []) : [])));
 }
 
-function bring(work: Making, from: Join, id: string, input: string, end: string): void {
+function bring(
+  work: Making,
+  from: Join,
+  id: string,
+  input: string,
+  end: string,
+  bends: readonly Point[] | undefined,
+): void {
   const wanted = inputType(work.now, work.path, { step: id, input }, work.palette) ?? "ANY";
   const given = outputType(work.now, work.path, from, work.palette) ?? "ANY";
   const known = work.made.inputs.find((port) => {
@@ -123,12 +137,14 @@ function bring(work: Making, from: Join, id: string, input: string, end: string)
   });
   if (known) {
     known.inner.push([id, end]);
+    keepBends(known, id, end, bends);
     if (known.type !== wanted) known.type = given === "ANY" ? known.type : given;
     return;
   }
   const name = freshPort(work.made.inputs, input);
   work.made.inputs.push({ name, type: wanted === "ANY" ? given : wanted, inner: [[id, end]] });
   work.fed[name] = toInput(from);
+  if (bends?.length) work.reroutes[name] = [...bends];
 }
 
 /** Let steps outside take from ports what they took from the steps inside. */
@@ -195,24 +211,31 @@ export function unpack(path: Path, id: string, palette: Palette): Command<Select
     const copies = JSON.parse(JSON.stringify(inside.steps)) as Record<string, Step>;
     for (const [one, step] of Object.entries(copies)) {
       mapStepJoins(step, (from, output) => ({ step: ids.get(from) ?? from, output }));
+      const lists = joinLists(step);
       const inputs = new Map(Object.entries(step.inputs));
       deliver(inputs, broughtTo(inside, user, one));
       step.inputs = Object.fromEntries(inputs);
       step.position = moved(step.position, by);
       for (const points of Object.values(step.reroutes))
         points.splice(0, points.length, ...points.map((at) => moved(at, by)));
+      followLists(step, lists);
+      bendBrought(inside, user, one, step, lists, by);
       if (user.mode !== "on" && step.mode === "on") step.mode = user.mode;
     }
     delete board.steps[id];
     for (const [one, step] of Object.entries(copies)) board.steps[ids.get(one)!] = step;
     leadPortsIn(draft, path, id, inside, ids);
-    return { steps: [...ids.values()], ...bringFrames(board, inside, by) };
+    return { steps: [...ids.values()], ...bringFrames(board, inside, ids, by) };
   });
 }
 
+/** How far what is inside is moved, so that it lies around its step: not at all if that is where it was made. */
 function offset(draft: Document, inside: Definition, user: Step, palette: Palette): Point {
   const rect = around(Object.keys(inside.steps).map((one) => nodeRect(draft, [inside.id], one, palette)));
-  return rect ? [Math.round(user.position[0] - rect.x), Math.round(user.position[1] - rect.y)] : [0, 0];
+  if (!rect) return [0, 0];
+  const [x, y] = center(rect);
+  const [ux, uy] = user.position;
+  return [ux - Math.round(x - NODE_WIDTH / 2), uy - Math.round(y - rect.height / 4)];
 }
 
 function broughtTo(inside: Definition, user: Step, step: string) {
@@ -249,19 +272,30 @@ function leadPortsIn(draft: Document, path: Path, id: string, inside: Definition
   }
 }
 
-function bringFrames(board: Board, inside: Definition, by: Point): Pick<Selection, "groups" | "notes"> {
-  const put = (what: "groups" | "notes"): string[] =>
-    Object.values(inside[what]).map((one) => {
-      const items = board[what] as Record<string, unknown>;
-      const id = freshId(items, one.id);
-      items[id] = {
-        ...JSON.parse(JSON.stringify(one)),
-        id,
-        rect: { ...one.rect, x: one.rect.x + by[0], y: one.rect.y + by[1] },
-      };
-      return id;
-    });
-  return { groups: put("groups"), notes: put("notes") };
+function bringFrames(
+  board: Board,
+  inside: Definition,
+  steps: ReadonlyMap<string, string>,
+  by: Point,
+): Pick<Selection, "groups" | "notes"> {
+  const put = (what: "groups" | "notes"): Map<string, string> =>
+    new Map(
+      Object.values(inside[what]).map((one) => {
+        const items = board[what] as Record<string, unknown>;
+        const id = freshId(items, one.id);
+        items[id] = {
+          ...JSON.parse(JSON.stringify(one)),
+          id,
+          rect: { ...one.rect, x: one.rect.x + by[0], y: one.rect.y + by[1] },
+        };
+        return [one.id, id];
+      }),
+    );
+  const [groups, notes] = [put("groups"), put("notes")];
+  for (const [old, id] of groups) {
+    board.groups[id]!.members = renamedMembers(inside.groups[old]!, { steps, groups, notes });
+  }
+  return { groups: [...groups.values()], notes: [...notes.values()] };
 }
 
 /** Let one step use a copy of its subgraph, so that changes to it stay there; gives the copy's id. */

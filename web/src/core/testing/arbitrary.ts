@@ -89,6 +89,7 @@ export function documentOf(numbers: readonly number[]): Document {
       color: "",
       rect,
       collapsed: roll() % 4 === 0,
+      members: null,
       extra: {},
     };
     document.notes[`n${n}`] = { id: `n${n}`, text: "note", color: "", rect, extra: {} };
@@ -154,14 +155,15 @@ export function commandOf(document: Document, roll: Dice): Command<unknown> {
     () => (link ? commands.moveEnd(path, link, { step: id, input }, palette) : commands.addNote(path, point, title)),
     () => commands.groupSelection(path, selection, palette, title),
     () => commands.moveGroup(path, group, point, palette, roll() % 2 === 0),
-    () => commands.setGroupCollapsed(path, group, roll() % 2 === 0),
+    () => commands.setGroupCollapsed(path, group, roll() % 2 === 0, palette),
     () => commands.fitGroup(path, group, palette),
     () => commands.duplicate(path, selection, [20, 20], palette, roll() % 2 === 0),
     () =>
       commands.paste(path, commands.copy(document, path, selection, palette), { at: point, outer: roll() % 2 === 0 }),
     () => commands.replaceKind(path, id, kinds[roll() % kinds.length]!, palette),
-    () => commands.alignSteps(path, selection.steps, (["left", "middle", "bottom"] as const)[roll() % 3]!, palette),
-    () => commands.distributeSteps(path, selection.steps, roll() % 2 ? "x" : "y", palette),
+    () => commands.alignItems(path, selection, (["left", "middle", "bottom"] as const)[roll() % 3]!, palette),
+    () => commands.distributeItems(path, selection, roll() % 2 ? "x" : "y", palette),
+    () => commands.straighten(path, selection.steps, palette),
     () => commands.arrange(path, { [id]: point }, palette),
     () => commands.makeSubgraph(path, selection, title, palette),
     () => commands.unpack(path, ids.find((one) => board.steps[one]!.kind.startsWith("subgraph/")) ?? id, palette),
