@@ -127,6 +127,7 @@ def definition(function: object) -> NodeDef | None:
         needs=said.needs,
         context=context,
         named_outputs=named,
+        returns=tuple(reading.returns),
     )
 
 
@@ -137,6 +138,7 @@ class _Signature:
         self.function, self.said = function, said
         self.place = f"{said.kind} ({function.__module__}.{function.__qualname__})"
         self.problems: list[Problem] = []
+        self.returns: list[frozenset[type]] = []
         self.help, self.tooltips = read_docstring(inspect.getdoc(function) or "")
         if said.kind.count("/") != 1 or not all(part.isidentifier() for part in said.kind.split("/")):
             self.wrong("bad-kind", f"its kind {said.kind!r} is not pack/name", "Write two identifiers and one slash.")
@@ -243,9 +245,10 @@ class _Signature:
 
     def one_output(self, name: str, annotation: Any) -> list[Output]:
         annotation, _ = _unwrap(annotation)
-        annotation, _ = _without_none(annotation)
+        annotation, optional = _without_none(annotation)
         many = get_origin(annotation) is list
-        kind = wire_type(get_args(annotation)[0] if many else annotation)
+        each = get_args(annotation)[0] if many else annotation
+        kind = wire_type(each)
         if kind is None:
             self.wrong(
                 "bad-annotation",
@@ -255,6 +258,7 @@ class _Signature:
             )
             return []
         name = name or kind.split("|")[0].lower()
+        self.returns.append(_classes(each, optional))
         return [Output(name, kind, many, self.tooltips.get(name, ""))]
 
 
@@ -288,6 +292,14 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
         if len(parts) < len(get_args(annotation)):
             return Union[tuple(parts)], True  # noqa: UP007 (made from a tuple)
     return annotation, False
+
+
+def _classes(annotation: Any, optional: bool) -> frozenset[type]:
+    """What a value of this annotation is an instance of; empty when it may be anything."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    if Any in parts:
+        return frozenset()
+    return frozenset((*parts, type(None)) if optional else parts)
 
 
 def _named(annotation: Any) -> str:

@@ -174,6 +174,7 @@ class NodeDef:
     needs: Callable[[Mapping[str, Any]], Any] | None = field(default=None, compare=False, repr=False)
     context: str = field(default="", compare=False)  # the parameter that takes the Context
     named_outputs: bool = field(default=False, compare=False)  # it returns a NamedTuple
+    returns: tuple[frozenset[type], ...] = field(default=(), compare=False, repr=False)  # of each output; empty is any
 
     @property
     def pack(self) -> str:
@@ -200,7 +201,7 @@ class NodeDef:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for the wire: everything but the function."""
-        local = {"function", "needs", "context", "named_outputs"}
+        local = {"function", "needs", "context", "named_outputs", "returns"}
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in local}
         for name in ("wires", "knobs", "outputs"):
             plain[name] = [asdict(one) for one in plain[name]]
