@@ -60,6 +60,7 @@ class _Described:
     version: int
     purity: Purity
     output: bool
+    document: bool
     deprecated: str
     experimental: bool
     needs: Needs | None
@@ -73,6 +74,7 @@ def node(
     version: int = 1,
     purity: Purity = "pure",
     output: bool = False,
+    document: bool = False,
     deprecated: str = "",
     experimental: bool = False,
     needs: Needs | None = None,
@@ -83,13 +85,14 @@ def node(
     purity      pure: its inputs decide its result. seeded: so does its seed, which is one of them. impure: never kept.
                 external: acts on the world; never kept and never retried on its own
     output      it is worth running for itself: the end of a graph
+    document    it writes the workflow (`ctx.document`) into what it makes: made by other steps, it is made again
     deprecated  what to use instead
     needs       given the inputs known so far, the names of the Lazy wires it wants as well
     """
 
     def describe(function: F) -> F:
         function.__node__ = _Described(  # type: ignore[attr-defined]
-            kind, title, category, version, purity, output, deprecated, experimental, needs
+            kind, title, category, version, purity, output, document, deprecated, experimental, needs
         )
         return function
 
@@ -120,6 +123,7 @@ def definition(function: object) -> NodeDef | None:
         version=said.version,
         purity=said.purity,
         output=said.output,
+        document=said.document,
         deprecated=said.deprecated,
         experimental=said.experimental,
         source_hash=_source_hash(function),
