@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graph_runtime.node_def import NodeDef
+from graph_runtime.node_def import NodeDef, Output
 from graph_runtime.problem import Problem, Refused
-from graph_runtime.values import Many, summary
+from graph_runtime.sockets import ANY
+from graph_runtime.values import Many, summary, value_type
 
 
 def calls(arguments: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -29,13 +30,24 @@ def outputs_of(node: NodeDef, returned: Any, step: str) -> dict[str, Any]:
     if not promised:
         return {}
     if len(promised) == 1 and not node.named_outputs:
-        return {promised[0].name: _one(node, returned, promised[0].many, step, promised[0].name)}
-    if not isinstance(returned, tuple) or len(returned) != len(promised):
+        returned = (returned,)
+    elif not isinstance(returned, tuple) or len(returned) != len(promised):
         names = ", ".join(one.name for one in promised)
         raise _broken(node, step, f"promises {names}, but it returned {summary(returned)}.")
+    classes = node.returns or (frozenset(),) * len(promised)
     return {
-        one.name: _one(node, value, one.many, step, one.name) for one, value in zip(promised, returned, strict=True)
+        one.name: _one(node, value, one, known, step)
+        for one, value, known in zip(promised, returned, classes, strict=True)
     }
+
+
+def check_outputs(node: NodeDef, outputs: Mapping[str, Any], step: str) -> None:
+    """Raise Refused when what an expansion came to is not what the node promised."""
+    for one, known in zip(node.outputs, node.returns, strict=False):
+        value = outputs[one.name]
+        for each in value if type(value) is Many else (value,):
+            if known and type(each) not in known:
+                _check(node, each, one, known, step)
 
 
 def together(node: NodeDef, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -50,12 +62,30 @@ def together(node: NodeDef, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any
     return merged
 
 
-def _one(node: NodeDef, value: Any, many: bool, step: str, name: str) -> Any:
-    if not many:
+def _one(node: NodeDef, value: Any, promised: Output, known: frozenset[type], step: str) -> Any:
+    if not promised.many:
+        if known and type(value) not in known:
+            _check(node, value, promised, known, step)
         return value
     if not isinstance(value, (list, tuple)):
-        raise _broken(node, step, f"promises a list as {name}, but it returned {summary(value)}.")
+        raise _broken(node, step, f"promises a list as {promised.name}, but it returned {summary(value)}.")
+    for one in value if known else ():
+        if type(one) not in known:
+            _check(node, one, promised, known, step)
     return Many(value)
+
+
+def _check(node: NodeDef, value: Any, promised: Output, known: frozenset[type], step: str) -> None:
+    """Raise Refused when a value is of none of the classes promised. An integer is a number, True is not."""
+    if isinstance(value, tuple(known)) and not isinstance(value, bool):
+        return
+    if float in known and isinstance(value, int) and not isinstance(value, bool):
+        return
+    given = value_type(value)
+    given = type(value).__name__ if given == ANY else given
+    raise _broken(
+        node, step, f"promises {promised.type} as {promised.name}, but it returned {given}: {summary(value)}."
+    )
 
 
 def _broken(node: NodeDef, step: str, what: str) -> Refused:

@@ -3,10 +3,12 @@
     key = sha256( kind, version, source hash, purity, salt; for each input in the order of the NodeDef:
                   its parents' keys and outputs, or its value normalised by its type, or its default )
 
-Step ids, positions and the order of steps never enter; a knob at its default and a knob left alone are the same; 20 and
-20.0 of a float are the same; a file enters by its content identity. A `seeded` node is pure, as its seed is one of its
-knobs. What is `impure` or `external` has a key of its own in each run, and so has everything after it: such keys begin
-with "~" and are never kept. Linear in steps and joins; no recursion.
+Positions and the order of steps never enter, nor do step ids, but for one case: a node that writes the workflow into
+what it makes (`document`) stands for the steps it was made by, so that its file opens as the graph that was run. A knob
+at its default and a knob left alone are the same; 20 and 20.0 of a float are the same; a file enters by its content
+identity. A `seeded` node is pure, as its seed is one of its knobs. What is `impure` or `external` has a key of its own
+in each run, and so has everything after it: such keys begin with "~" and are never kept. Linear in steps and joins; no
+recursion.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple
 
-from graph_runtime.graph import Graph, Join, Step, in_order
+from graph_runtime.graph import Graph, Join, Step, in_order, joins
 from graph_runtime.node_def import KnobDef, NodeDef, Wire
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.values import as_type, value_type
@@ -63,7 +66,7 @@ def step_keys(
     The graph is valid: unknown kinds and joins that lead nowhere raise KeyError. Raises Refused naming every file that
     is not there.
     """
-    keying = _Keying(defs, file_identity, outer or {}, within, run, salt)
+    keying = _Keying(graph, defs, file_identity, outer or {}, within, run, salt)
     for id in in_order(graph, list(graph.steps)) if order is None else order:
         keying.add(id, graph.steps[id])
     if keying.problems:
@@ -113,6 +116,7 @@ class _Form(NamedTuple):
     inputs: dict[str, tuple[int, Wire | KnobDef, bool, type | None]]
     files: tuple[KnobDef, ...]
     own_in_each_run: bool
+    document: bool
 
 
 class _Keying:
@@ -120,6 +124,7 @@ class _Keying:
 
     def __init__(
         self,
+        graph: Graph,
         defs: Mapping[str, NodeDef],
         file_identity: FileIdentity,
         outer: Mapping[str, str],
@@ -127,9 +132,10 @@ class _Keying:
         run: str,
         salt: str,
     ) -> None:
-        self.defs, self.file_identity, self.outer, self.within = defs, file_identity, outer, within
+        self.graph, self.defs, self.file_identity, self.outer, self.within = graph, defs, file_identity, outer, within
         self.run, self.salt = run, salt
         self.keys: dict[str, str] = {}
+        self.names: dict[str, str] = {}
         self.problems: list[Problem] = []
         self.forms: dict[str, _Form] = {}
         self.files: dict[tuple[str, str], str] = {}
@@ -154,6 +160,7 @@ class _Keying:
             inputs,
             tuple(knob for knob in found.knobs if knob.type == "FILE"),
             found.purity in ("impure", "external"),
+            found.document,
         )
         return made
 
@@ -185,8 +192,21 @@ class _Keying:
             self.file(id, knob, given.get(knob.name), parts, form.inputs[knob.name][0])
         if form.own_in_each_run:
             parts.append(ascii((self.run, self.within, id)))
+        if form.document:
+            parts.append(self.named(id, step))
         key = hashlib.sha256(",".join(parts).encode()).hexdigest()[:_DIGITS]
         self.keys[id] = VOLATILE + key if unkept else key
+
+    def named(self, id: str, step: Step) -> str:
+        """What stands for the ids of a step and of all it is made by, and for how they are joined."""
+        known = self.names
+        for before in islice(self.keys, len(known), None):
+            known[before] = self.name(before, self.graph.steps[before])
+        return self.name(id, step)
+
+    def name(self, id: str, step: Step) -> str:
+        sources = [self.names[one.step] for value in step.inputs.values() for one in joins(value) if one.step]
+        return hashlib.sha256(ascii((id, sources)).encode()).hexdigest()[:_DIGITS]
 
     def over_wire(self, id: str, wire: Wire, value: Any) -> str:
         if wire.many:

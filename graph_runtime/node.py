@@ -61,6 +61,7 @@ class _Described:
     purity: Purity
     output: bool
     previews: bool
+    document: bool
     deprecated: str
     experimental: bool
     needs: Needs | None
@@ -75,6 +76,7 @@ def node(
     purity: Purity = "pure",
     output: bool = False,
     previews: bool = False,
+    document: bool = False,
     deprecated: str = "",
     experimental: bool = False,
     needs: Needs | None = None,
@@ -86,13 +88,14 @@ def node(
                 external: acts on the world; never kept and never retried on its own
     output      it is worth running for itself: the end of a graph
     previews    it calls `ctx.preview`: the editor keeps room on the node for what it shows
+    document    it writes the workflow (`ctx.document`) into what it makes: made by other steps, it is made again
     deprecated  what to use instead
     needs       given the inputs known so far, the names of the Lazy wires it wants as well
     """
 
     def describe(function: F) -> F:
         function.__node__ = _Described(  # type: ignore[attr-defined]
-            kind, title, category, version, purity, output, previews, deprecated, experimental, needs
+            kind, title, category, version, purity, output, previews, document, deprecated, experimental, needs
         )
         return function
 
@@ -124,6 +127,7 @@ def definition(function: object) -> NodeDef | None:
         purity=said.purity,
         output=said.output,
         previews=said.previews,
+        document=said.document,
         deprecated=said.deprecated,
         experimental=said.experimental,
         source_hash=_source_hash(function),
@@ -131,6 +135,7 @@ def definition(function: object) -> NodeDef | None:
         needs=said.needs,
         context=context,
         named_outputs=named,
+        returns=tuple(reading.returns),
     )
 
 
@@ -141,6 +146,7 @@ class _Signature:
         self.function, self.said = function, said
         self.place = f"{said.kind} ({function.__module__}.{function.__qualname__})"
         self.problems: list[Problem] = []
+        self.returns: list[frozenset[type]] = []
         self.help, self.tooltips = read_docstring(inspect.getdoc(function) or "")
         if said.kind.count("/") != 1 or not all(part.isidentifier() for part in said.kind.split("/")):
             self.wrong("bad-kind", f"its kind {said.kind!r} is not pack/name", "Write two identifiers and one slash.")
@@ -247,9 +253,10 @@ class _Signature:
 
     def one_output(self, name: str, annotation: Any) -> list[Output]:
         annotation, _ = _unwrap(annotation)
-        annotation, _ = _without_none(annotation)
+        annotation, optional = _without_none(annotation)
         many = get_origin(annotation) is list
-        kind = wire_type(get_args(annotation)[0] if many else annotation)
+        each = get_args(annotation)[0] if many else annotation
+        kind = wire_type(each)
         if kind is None:
             self.wrong(
                 "bad-annotation",
@@ -259,6 +266,7 @@ class _Signature:
             )
             return []
         name = name or kind.split("|")[0].lower()
+        self.returns.append(_classes(each, optional))
         return [Output(name, kind, many, self.tooltips.get(name, ""))]
 
 
@@ -292,6 +300,14 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
         if len(parts) < len(get_args(annotation)):
             return Union[tuple(parts)], True  # noqa: UP007 (made from a tuple)
     return annotation, False
+
+
+def _classes(annotation: Any, optional: bool) -> frozenset[type]:
+    """What a value of this annotation is an instance of; empty when it may be anything."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    if Any in parts:
+        return frozenset()
+    return frozenset((*parts, type(None)) if optional else parts)
 
 
 def _named(annotation: Any) -> str:

@@ -174,7 +174,9 @@ class NodeDef:
     function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
     needs: Callable[[Mapping[str, Any]], Any] | None = field(default=None, compare=False, repr=False)
     context: str = field(default="", compare=False)  # the parameter that takes the Context
+    document: bool = field(default=False, compare=False)  # it writes the workflow into what it makes
     named_outputs: bool = field(default=False, compare=False)  # it returns a NamedTuple
+    returns: tuple[frozenset[type], ...] = field(default=(), compare=False, repr=False)  # of each output; empty is any
 
     @property
     def pack(self) -> str:
@@ -201,7 +203,7 @@ class NodeDef:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for the wire: everything but the function."""
-        local = {"function", "needs", "context", "named_outputs"}
+        local = {"function", "needs", "context", "document", "named_outputs", "returns"}
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in local}
         for name in ("wires", "knobs", "outputs"):
             plain[name] = [asdict(one) for one in plain[name]]

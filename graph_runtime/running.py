@@ -10,7 +10,7 @@ from threading import Event as Flag
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from graph_runtime.call import calls, outputs_of, together
+from graph_runtime.call import calls, check_outputs, outputs_of, together
 from graph_runtime.context import Context
 from graph_runtime.events import Event, Failed, Finished, Log, Preview, Progress, Reused, Skipped, Started
 from graph_runtime.expansion import Inner, expand
@@ -255,6 +255,12 @@ class Running:
     def collect(self, task: Task) -> None:
         """All that the expansions wanted is there: take the outputs."""
         parts = [part.outputs_now() if isinstance(part, Inner) else part for part in task.parts]
+        try:
+            for part in parts:
+                check_outputs(task.node, part, task.label)
+        except Refused as refused:
+            self.raised(task, refused, {})
+            return
         task.volatile = task.volatile or any(one.volatile for one in task.waits)
         self.done(task, together(task.node, parts) if task.mapped else parts[0])
 

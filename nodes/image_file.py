@@ -37,7 +37,7 @@ def load_image(ctx: Context, *, file: Annotated[str, Knob(file="image")] = "") -
     return LoadedImage(Image(pixels_), Mask(mask))
 
 
-@node("core/save_image", category="image", output=True)
+@node("core/save_image", category="image", output=True, document=True)
 def save_image(
     image: Image,
     mask: Mask | None = None,

@@ -5,9 +5,10 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
-from arithmetic import CALLS, DEFS, Bench, graph
+from arithmetic import CALLS, DEFS, Bench, Tensor, graph
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from graph_runtime.cache import Cache
 from graph_runtime.context import Context
 from graph_runtime.executor import Executor
 from graph_runtime.expansion import MAX_DEPTH
-from graph_runtime.graph import Graph, Join, Step
+from graph_runtime.graph import Expansion, Graph, Join, Step
 from graph_runtime.node import definition, node
 from graph_runtime.values import Many
 
@@ -81,9 +82,72 @@ def test_a_knob_may_be_fed_by_a_wire_and_is_checked_there_too():
     assert (problem.code, problem.place, problem.step) == ("out-of-range", "w.value", "w")
 
 
-def test_a_value_that_is_not_what_its_node_promised_is_caught_at_the_wire():
-    result = Bench().run(graph("t", liar=Step("math/lies"), t=Step("math/twice", {"a": joined("liar", "int")})))
+def defined(*functions: object) -> Bench:
+    """A bench with these nodes too."""
+    bench = Bench()
+    bench.executor.defs = DEFS | {found.kind: found for one in functions if (found := definition(one))}
+    return bench
+
+
+@node("math/anything")
+def unsaid() -> Any:
+    """Says nothing of what it gives."""
+    return "seven"
+
+
+def test_a_value_of_any_type_is_looked_at_where_a_wire_takes_it():
+    made = graph("t", u=Step("math/anything"), t=Step("math/twice", {"a": joined("u", "any")}))
+    result = defined(unsaid).run(made)
     assert str(result.problems[0]).startswith("t.a: takes INT, but what came is STRING ('seven').")
+
+
+def test_a_node_that_returns_another_type_than_it_declares_is_named_with_both():
+    result = Bench().run(graph("t", liar=Step("math/lies"), t=Step("math/twice", {"a": joined("liar", "int")})))
+    (problem,) = result.problems
+    assert (problem.code, problem.step) == ("broken-node", "liar")
+    assert str(problem).startswith("liar: math/lies promises INT as int, but it returned STRING: 'seven'.")
+
+
+class Pair(NamedTuple):
+    number: float
+    several: list[int]
+
+
+class Child(Tensor):
+    """A tensor that can more."""
+
+
+RETURNS = [
+    (float, 1, ""), (float, True, "BOOLEAN: True"), (int, True, "BOOLEAN: True"), (int, 1.0, "FLOAT: 1.0"),
+    (bool, 1, "INT: 1"), (str, None, "NoneType: None"), (str | None, None, ""), (Any, object(), ""),
+    (int | str, "one", ""), (int | str, 1.5, "FLOAT: 1.5"), (Tensor, Child([1.0]), ""),
+    (Tensor, [1.0], "JSON: list of 1"), (Tensor, complex(1), "complex: complex"), (list[int], [1, 2], ""),
+    (list[int], [1, "2"], "STRING: '2'"), (Pair, Pair(1.0, [1]), ""), (Pair, Pair(1.0, ["1"]), "STRING: '1'"),
+    (Pair, Pair("1", [1]), "FLOAT as number, but it returned STRING: '1'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("declared", "returned", "said"), RETURNS)
+def test_what_is_returned_is_held_against_what_is_declared(declared: Any, returned: Any, said: str):
+    """A subclass is what its parents are, an integer is a number, True is neither."""
+
+    def give() -> Any:
+        return returned
+
+    give.__annotations__["return"] = declared
+    result = defined(node("math/give")(give)).run(graph("g", g=Step("math/give")))
+    assert [said in str(problem) for problem in result.problems] == ([True] if said else [])
+    assert result.status == ("failed" if said else "succeeded")
+
+
+def test_what_an_expansion_comes_to_is_held_against_it_too():
+    @node("math/opens")
+    def opens() -> int:
+        """A graph whose end is a text."""
+        return Expansion(Graph({"u": Step("math/anything")}), {"int": Join("u", "any")})  # type: ignore[return-value]
+
+    (problem,) = defined(unsaid, opens).run(graph("o", o=Step("math/opens"))).problems
+    assert str(problem).startswith("o: math/opens promises INT as int, but it returned STRING: 'seven'.")
 
 
 def test_an_integer_becomes_a_float_where_one_is_wanted():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from graph_runtime.graph import OUTER, Graph, Join, Step
 from graph_runtime.keys import joined, step_keys, volatile
+from graph_runtime.node import definition, node
 from graph_runtime.problem import Problem, Refused
 
 
@@ -109,6 +110,29 @@ def test_impure_steps_and_all_after_them_have_keys_of_one_run():
     assert one["r"] != one["s"]
     assert not {one[id] for id in "rsa"} & {two[id] for id in "rsa"}
     assert one["seeded"] == two["seeded"] != key(Step("math/seeded", {"seed": 4}))
+
+
+def test_what_writes_the_workflow_into_its_result_stands_for_the_steps_it_was_made_by():
+    """And for nothing else: not for steps aside, and what is made from its result is not told."""
+
+    @node("math/write", document=True)
+    def write(a: float) -> float:
+        """A file with the workflow in it."""
+        return a
+
+    known = definition(write)
+    assert known is not None
+    defs = DEFS | {known.kind: known}
+
+    def keys(one: str = "n", end: str = "w", **aside: Step) -> dict[str, str]:
+        steps = {one: Step("math/number", {"value": 2.0}), "s": Step("math/add", {"a": Join(one, "float")})}
+        return step_keys(Graph({**aside, **steps, end: Step("math/write", {"a": Join("s", "float")})}), defs, identity)
+
+    first = keys()
+    assert keys()["w"] == keys(aside=Step("math/number"))["w"] == first["w"]
+    renamed = keys("m")
+    assert renamed["w"] != first["w"] and renamed["s"] == first["s"] and renamed["m"] == first["n"]
+    assert keys(end="v")["v"] != first["w"]
 
 
 def test_inside_an_expansion_the_outer_input_stands_for_its_source():

@@ -144,6 +144,29 @@ def test_the_same_run_again_saves_nothing_until_its_file_is_gone(bench: Bench) -
     assert Path(third.one("save").paths[0]).is_file()
 
 
+def test_a_reused_file_opens_as_the_graph_that_was_run(bench: Bench) -> None:
+    """Under other names of steps an equal picture is a file of its own, with those names; only it is made again."""
+
+    def run(names: dict[str, str], aside: dict[str, Any] | None = None) -> tuple[Any, set[str]]:
+        plain = json.dumps({names.get(id, id): step for id, step in save().items()})
+        steps = json.loads(plain.replace("@grey.", f"@{names.get('grey', 'grey')}.")) | (aside or {})
+        document = {"steps": {id: {"kind": f"core/{kind}", "inputs": inputs} for id, (kind, inputs) in steps.items()}}
+        ran = bench.good(steps, names.get("save", "save"), document=document)
+        (path,) = map(Path, ran.one(names.get("save", "save")).paths)
+        read = read_workflow(path)
+        assert read is not None and read["steps"].keys() >= {names.get("grey", "grey"), names.get("save", "save")}
+        return path, ran.computed
+
+    first, _ = run({})
+    assert run({}) == (first, set())
+    assert run({}, {"aside": ("solid_image", {"width": 16, "height": 16})}) == (first, set())
+    other, computed = run({"grey": "colour"})
+    assert other != first and computed == {"save"}
+    third, computed = run({"save": "keep"})
+    assert third not in (first, other) and computed == {"keep"}
+    assert run({"grey": "colour"}) == (other, set())
+
+
 def test_a_batch_is_saved_as_many_files_and_none_is_overwritten(bench: Bench) -> None:
     steps = save(name="cats/tom")
     steps["grey"][1]["count"] = 3
