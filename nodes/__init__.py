@@ -21,6 +21,7 @@ NODES = (
     "nodes.latent_file",
     "nodes.sigmas",
     "nodes.model_options",
+    "nodes.placement",
     "nodes.sampler",
     "nodes.vae",
     "nodes.image_file",
