@@ -78,6 +78,11 @@ class Lora:
     def nbytes(self) -> int:
         return self.size
 
+    @property
+    def device(self) -> str:
+        """Where its model computes."""
+        return self.base.device
+
     def fresh(self) -> bool:
         return self.stored.fresh()
 

@@ -1,0 +1,52 @@
+"""Nodes that say where a model computes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+
+from graph_runtime.node import Knob, node
+from nodes.recipes import BALANCED, Model, TextEncoder, Vae
+
+AUTO = "auto"
+
+
+def devices() -> tuple[str, ...]:
+    """What may be chosen on this machine."""
+    gpus = (f"cuda:{number}" for number in range(torch.cuda.device_count()))
+    return AUTO, "cpu", *gpus
+
+
+Device = Annotated[str, Knob(choices=devices)]
+
+
+@node("core/place_model", title="Place model", category="loaders")
+def place_model(model: Model, *, device: Annotated[str, Knob(choices=lambda: (*devices(), BALANCED))] = AUTO) -> Model:
+    """Where a model paints.
+
+    model: that paints
+    device: auto is where the worker computes; balanced shares its blocks out to all GPUs, by their memory
+    """
+    return replace(model, device=device)
+
+
+@node("core/place_text_encoder", title="Place text encoder", category="loaders")
+def place_text_encoder(text_encoder: TextEncoder, *, device: Device = AUTO) -> TextEncoder:
+    """Where texts are read.
+
+    text_encoder: that reads prompts
+    device: auto is where the worker computes; cpu leaves the GPU to the model
+    """
+    return replace(text_encoder, device=device)
+
+
+@node("core/place_vae", title="Place VAE", category="loaders")
+def place_vae(vae: Vae, *, device: Device = AUTO) -> Vae:
+    """Where latents become pictures.
+
+    vae: between pictures and latents
+    device: auto is where the worker computes
+    """
+    return replace(vae, device=device)
