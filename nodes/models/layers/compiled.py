@@ -14,6 +14,7 @@ compiled, or compiled blocks run, or blocks run as they are.
 
 from __future__ import annotations
 
+import atexit
 import copy
 import os
 import sys
@@ -127,13 +128,20 @@ class Compiled:
         """Compile what is wanted, in a thread; does nothing while one is at it."""
         if self.wanted and (self.thread is None or not self.thread.is_alive()):
             self.thread = threading.Thread(target=self._aside, name=THREAD, daemon=True)
+            atexit.register(self.stop)  # a compiler that is at work when the process ends would bring it down
             self.thread.start()
+
+    def stop(self) -> None:
+        """Compile no more than what is being compiled, and wait for that."""
+        self.wanted.clear()
+        self.wait()
 
     def _aside(self) -> None:
         if sys.platform == "linux":  # where a thread has a priority, whoever paints meanwhile goes first
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         self.compile_all()
+        atexit.unregister(self.stop)
 
     def wait(self) -> None:
         """Until all that was wanted has been compiled."""
@@ -142,8 +150,8 @@ class Compiled:
 
     def compile_all(self) -> None:
         """Compile what is wanted, here and now."""
-        while self.wanted:
-            key, wanted = next(iter(self.wanted.items()))
+        while left := list(self.wanted.items()):
+            key, wanted = left[0]
             self.tries[key] = self.tries.get(key, 0) + 1
             began = time.monotonic()
             try:
@@ -154,7 +162,7 @@ class Compiled:
                 self.failed[key] = str(error).strip().partition("\n")[0] or type(error).__name__
                 self.tries[key] = TRIES
             self.seconds += time.monotonic() - began
-            del self.wanted[key]
+            self.wanted.pop(key, None)
 
     def told(self) -> str:
         """What a person is told after a run."""

@@ -27,7 +27,7 @@ from ..families import EXAMPLES, Example
 
 SIGMAS = [1.0, 0.6, 0.2, 0.0]
 PROMPTS = (5, 9, 12, 17, 30)  # tokens
-SIZES = ((8, 8), (12, 6), (4, 20))  # cells
+SIZES = ((8, 8), (12, 6), (4, 16))  # cells
 
 
 class Graphs:
