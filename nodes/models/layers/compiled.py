@@ -41,6 +41,7 @@ TRIES = 2
 """How often a structure is compiled anew after its graph did not take a call."""
 REFUSED = "Detected recompile when torch.compile stance is 'fail_on_recompile'"
 THREAD = "compile blocks"
+SHOWN = 300  # characters of what a compiler said
 ONE_AT_A_TIME = threading.Lock()
 
 
@@ -159,7 +160,7 @@ class Compiled:
                     self.ready[key] = compiled(wanted, self.backend)
                 self.failed.pop(key, None)
             except Exception as error:  # a compiler fails in many ways, and the blocks run without it
-                self.failed[key] = str(error).strip().partition("\n")[0] or type(error).__name__
+                self.failed[key] = " ".join(str(error).split())[:SHOWN] or type(error).__name__
                 self.tries[key] = TRIES
             self.seconds += time.monotonic() - began
             self.wanted.pop(key, None)
