@@ -76,6 +76,7 @@ class Compiled:
     compiled: int = 0
     seconds: float = 0.0
     attention: str = AUTO
+    with_loras: bool = False
     ready: dict[Hashable, Callable[..., Any]] = field(default_factory=dict)
     wanted: dict[Hashable, Wanted] = field(default_factory=dict)
     tries: dict[Hashable, int] = field(default_factory=dict)
@@ -92,7 +93,7 @@ class Compiled:
         self.calls += 1
         leaves, spec = pytree.tree_flatten(args)
         leaves = [self._plain(leaf) for leaf in leaves]
-        key = structure(block, leaves, spec, self.attention)
+        key = structure(block, leaves, spec), self.attention, self.with_loras
         graph = self.ready.get(key)
         if graph is None:
             if key not in self.wanted and self.tries.get(key, 0) < TRIES:
@@ -199,7 +200,7 @@ def using(
     Raises TypeError when a LoRA changes what cannot be compiled.
     """
     held: Compiled = net.__dict__.setdefault("compiled", Compiled(backend))
-    held.attention, held.calls, held.compiled = attention, 0, 0
+    held.attention, held.with_loras, held.calls, held.compiled = attention, bool(loras), 0, 0
     adaptable(net)
     lists = blocks_of(net)
     if attention != AUTO:
@@ -221,12 +222,11 @@ def compilable(net: nn.Module) -> bool:
     return not any(isinstance(one, BitsAndBytesLinear) for one in net.modules())
 
 
-def structure(block: nn.Module, leaves: Sequence[Any], spec: pytree.TreeSpec, attention: str) -> Hashable:
+def structure(block: nn.Module, leaves: Sequence[Any], spec: pytree.TreeSpec) -> Hashable:
     """What has to be the same for two calls to be the same code."""
     weight = next(block.parameters(), None)
-    with_loras = any(getattr(one, "beside", None) is not None for one in block.modules())
     kinds = tuple(_kind(leaf) for leaf in leaves)
-    state = torch.is_grad_enabled(), torch.get_num_threads(), attention, with_loras
+    state = torch.is_grad_enabled(), torch.get_num_threads()
     return type(block), None if weight is None else (weight.dtype, weight.device), spec, kinds, state
 
 
