@@ -141,7 +141,7 @@ class Compiled:
     def _aside(self) -> None:
         if sys.platform == "linux":  # where a thread has a priority, whoever paints meanwhile goes first
             with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
         self.compile_all()
         atexit.unregister(self.stop)
 
