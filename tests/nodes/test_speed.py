@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from test_sampler import graph
 from workbench import DEV, SCHNELL, Bench
 
 import nodes.speed
+from nodes.models.layers.compiled import THREAD
 from nodes.recipes import LAYOUTS
 
 LOSSY = ("cache_first_block", "cache_taylor", "cache_magnitude")
@@ -85,6 +87,35 @@ def test_an_attention_kernel_that_is_missing_is_refused(bench: Bench) -> None:
     ran = painted(bench, ("attention_backend", {"backend": "cudnn"}))
     assert [problem.code for problem in ran.problems] == ["no-attention-backend"]
     assert "cpu" in ran.problems[0].what
+
+
+def compiled() -> None:
+    """Wait until no block is being compiled."""
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            thread.join()
+
+
+@pytest.mark.slow
+def test_the_first_picture_is_as_ever_and_later_ones_are_painted_by_what_was_compiled(bench: Bench) -> None:
+    for number, changes in enumerate(({"seed": 1}, {"seed": 2}, {"seed": 2, "steps": 3}, {"seed": 3})):
+        expected = painted(bench, **changes).one("paint").samples
+        ran = painted(bench, ("compile_model", {}), **changes)
+        torch.testing.assert_close(ran.one("paint").samples, expected, rtol=0, atol=1e-4 if number else 0)
+        said = ran.logs.partition("calls of blocks were compiled")[0].split()
+        assert said[-3] == said[-1] if number else "compiled after this run" in ran.logs
+        compiled()
+
+
+def test_a_model_is_compiled_only_when_it_is_on(bench: Bench) -> None:
+    expected = painted(bench, steps=2).one("paint").samples
+    off = painted(bench, ("compile_model", {"on": False}), steps=2)
+    assert torch.equal(off.one("paint").samples, expected) and "compiled" not in off.logs
+    steps = graph()
+    steps["fast"] = ("compile_model", {"model": "@load.model"})
+    model = bench.good(steps, "fast").one("fast")
+    assert model.compiled and "compiled" in model.summary()
+    assert model.key() == bench.good(steps, "load").one("load", "model").key(), "the weights are the same"
 
 
 def test_the_layout_of_a_vae_changes_nothing_but_rounding(bench: Bench) -> None:

@@ -33,7 +33,7 @@ class Beside(NamedTuple):
 class AdaptedLinear(nn.Linear):
     """A Linear that adds a low-rank product, where it has been given one."""
 
-    beside: Beside | None = None
+    beside: Beside | None
 
     def forward(self, x: Tensor) -> Tensor:
         return plus(super().forward(x), x, self.beside)
@@ -42,7 +42,7 @@ class AdaptedLinear(nn.Linear):
 class AdaptedPacked(PackedLinear):
     """The same for packed weights."""
 
-    beside: Beside | None = None
+    beside: Beside | None
 
     def forward(self, x: Tensor) -> Tensor:
         return plus(super().forward(x), x, self.beside)
@@ -67,6 +67,7 @@ def adaptable(net: nn.Module) -> None:
     for module in net.modules():
         if type(module) in ADAPTED:
             module.__class__ = ADAPTED[type(module)]
+            module.beside = None  # a compiler tells what an object has from what its class has
 
 
 @contextmanager

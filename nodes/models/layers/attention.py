@@ -36,10 +36,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, scale: f
     scale is 1 / √d when not given; a tensor () is one that no compiled graph holds fast. A bias of truth values is a
     mask.
     """
-    shared = q.shape[1] != k.shape[1]
+    shared = {"enable_gqa": True} if q.shape[1] != k.shape[1] else {}  # a branch: a compiler has to know which
     if isinstance(scale, Tensor):
         q, scale = (q * (scale * q.shape[-1] ** 0.5)).to(q.dtype), None
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale, enable_gqa=shared)
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale, **shared)
     return mixed.transpose(1, 2).flatten(2)
 
 

@@ -14,6 +14,7 @@ compiled, or compiled blocks run, or blocks run as they are.
 
 from __future__ import annotations
 
+import atexit
 import copy
 import os
 import sys
@@ -40,6 +41,7 @@ TRIES = 2
 """How often a structure is compiled anew after its graph did not take a call."""
 REFUSED = "Detected recompile when torch.compile stance is 'fail_on_recompile'"
 THREAD = "compile blocks"
+SHOWN = 300  # characters of what a compiler said
 ONE_AT_A_TIME = threading.Lock()
 
 
@@ -74,6 +76,7 @@ class Compiled:
     compiled: int = 0
     seconds: float = 0.0
     attention: str = AUTO
+    with_loras: bool = False
     ready: dict[Hashable, Callable[..., Any]] = field(default_factory=dict)
     wanted: dict[Hashable, Wanted] = field(default_factory=dict)
     tries: dict[Hashable, int] = field(default_factory=dict)
@@ -90,7 +93,7 @@ class Compiled:
         self.calls += 1
         leaves, spec = pytree.tree_flatten(args)
         leaves = [self._plain(leaf) for leaf in leaves]
-        key = structure(block, leaves, spec, self.attention)
+        key = structure(block, leaves, spec), self.attention, self.with_loras
         graph = self.ready.get(key)
         if graph is None:
             if key not in self.wanted and self.tries.get(key, 0) < TRIES:
@@ -127,13 +130,20 @@ class Compiled:
         """Compile what is wanted, in a thread; does nothing while one is at it."""
         if self.wanted and (self.thread is None or not self.thread.is_alive()):
             self.thread = threading.Thread(target=self._aside, name=THREAD, daemon=True)
+            atexit.register(self.stop)  # a compiler that is at work when the process ends would bring it down
             self.thread.start()
+
+    def stop(self) -> None:
+        """Compile no more than what is being compiled, and wait for that."""
+        self.wanted.clear()
+        self.wait()
 
     def _aside(self) -> None:
         if sys.platform == "linux":  # where a thread has a priority, whoever paints meanwhile goes first
             with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
         self.compile_all()
+        atexit.unregister(self.stop)
 
     def wait(self) -> None:
         """Until all that was wanted has been compiled."""
@@ -142,8 +152,8 @@ class Compiled:
 
     def compile_all(self) -> None:
         """Compile what is wanted, here and now."""
-        while self.wanted:
-            key, wanted = next(iter(self.wanted.items()))
+        while left := list(self.wanted.items()):
+            key, wanted = left[0]
             self.tries[key] = self.tries.get(key, 0) + 1
             began = time.monotonic()
             try:
@@ -151,10 +161,10 @@ class Compiled:
                     self.ready[key] = compiled(wanted, self.backend)
                 self.failed.pop(key, None)
             except Exception as error:  # a compiler fails in many ways, and the blocks run without it
-                self.failed[key] = str(error).strip().partition("\n")[0] or type(error).__name__
+                self.failed[key] = " ".join(str(error).split())[:SHOWN] or type(error).__name__
                 self.tries[key] = TRIES
             self.seconds += time.monotonic() - began
-            del self.wanted[key]
+            self.wanted.pop(key, None)
 
     def told(self) -> str:
         """What a person is told after a run."""
@@ -190,7 +200,7 @@ def using(
     Raises TypeError when a LoRA changes what cannot be compiled.
     """
     held: Compiled = net.__dict__.setdefault("compiled", Compiled(backend))
-    held.attention, held.calls, held.compiled = attention, 0, 0
+    held.attention, held.with_loras, held.calls, held.compiled = attention, bool(loras), 0, 0
     adaptable(net)
     lists = blocks_of(net)
     if attention != AUTO:
@@ -212,12 +222,11 @@ def compilable(net: nn.Module) -> bool:
     return not any(isinstance(one, BitsAndBytesLinear) for one in net.modules())
 
 
-def structure(block: nn.Module, leaves: Sequence[Any], spec: pytree.TreeSpec, attention: str) -> Hashable:
+def structure(block: nn.Module, leaves: Sequence[Any], spec: pytree.TreeSpec) -> Hashable:
     """What has to be the same for two calls to be the same code."""
     weight = next(block.parameters(), None)
-    with_loras = any(getattr(one, "beside", None) is not None for one in block.modules())
     kinds = tuple(_kind(leaf) for leaf in leaves)
-    state = torch.is_grad_enabled(), torch.get_num_threads(), attention, with_loras
+    state = torch.is_grad_enabled(), torch.get_num_threads()
     return type(block), None if weight is None else (weight.dtype, weight.device), spec, kinds, state
 
 
