@@ -35,7 +35,7 @@ NODES = (
 HOOKS = {
     "machine": "nodes.machine:machine",
     "tensors": "nodes.machine:TensorFile",
-    "read_workflow": "nodes.picture:read_workflow",
+    "read_workflow": "nodes.parameters_text:read_workflow",
     "inspect": "nodes.models.family:inspect",
     "starter": "nodes.workflows:starter",
 }

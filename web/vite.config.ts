@@ -1,11 +1,12 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
+import { licences } from "./scripts/licences";
 
 /** Where a running `latentloom serve --trust-loopback` is, for the development server. */
 const server = process.env.LATENTLOOM_SERVER ?? "http://127.0.0.1:8188";
 
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), licences()],
   build: {
     outDir: "../graph_runtime/static",
     emptyOutDir: true,

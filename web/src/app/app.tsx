@@ -30,6 +30,7 @@ const DIALOGS = {
   help: lazy(() => import("../features/settings/help_dialog")),
   batch: lazy(() => import("../features/batch/batch_dialog")),
   versions: lazy(() => import("../features/versions/versions_dialog")),
+  about: lazy(() => import("../features/about/about_dialog")),
   save: lazy(() => import("../features/versions/save_dialog")),
 } as const;
 

@@ -18,7 +18,7 @@ import { Workspace } from "./workspace";
 export type Panel = "library" | "outline" | "gallery" | "workflows" | "inspector" | "queue";
 /** A panel of the editor, or one that a pack brings, by its name. */
 export type PanelName = Panel | `pack:${string}`;
-export type DialogName = "commands" | "settings" | "help" | "batch" | "versions" | "save";
+export type DialogName = "commands" | "settings" | "help" | "batch" | "versions" | "save" | "about";
 
 /** What of the shell is open. Not kept but for the panels. */
 export interface ShellState {

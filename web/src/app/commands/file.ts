@@ -1,3 +1,5 @@
+import { t } from "../../ui/text";
+import { asCurl, asPython } from "../api_export";
 import { attempt, openFile, say } from "../editor";
 import { saveWorkflow, signedBy } from "../saving";
 import type { At, Command } from "./command";
@@ -25,6 +27,19 @@ const step = ({ editor }: At, by: number) => {
   const next = open[(at + by + open.length) % open.length];
   if (next) editor.workspace.activate(next.id);
 };
+
+/** Copies the workflow as a program that runs it on this server. */
+const copied = (id: string, label: Command["label"], made: typeof asCurl): Command => ({
+  id,
+  group: "file",
+  label,
+  keys: [],
+  run: ({ editor, open }) =>
+    void attempt(editor, async () => {
+      await navigator.clipboard.writeText(made(signedBy(editor, open.document.getState()), location.origin));
+      say(editor, "good", t("copied.program"));
+    }),
+});
 
 export const FILE: readonly Command[] = [
   {
@@ -94,6 +109,8 @@ export const FILE: readonly Command[] = [
         say(editor, "good", "Copied.");
       }),
   },
+  copied("file.copy-curl", "c.copy-curl", asCurl),
+  copied("file.copy-python", "c.copy-python", asPython),
   { id: "file.next", group: "file", label: "c.next-tab", keys: ["Alt+PageDown"], run: (at) => step(at, 1) },
   { id: "file.previous", group: "file", label: "c.previous-tab", keys: ["Alt+PageUp"], run: (at) => step(at, -1) },
   {

@@ -1,3 +1,5 @@
+import { showForm } from "../../core/commands/form";
+import { formIn } from "../../core/form";
 import type { Panel } from "../editor";
 import type { At, Command } from "./command";
 
@@ -51,6 +53,14 @@ export const VIEW: readonly Command[] = [
     keys: ["Alt+S"],
     run: ({ editor }) => editor.settings.setState(({ snap }) => ({ snap: !snap })),
   },
+  {
+    id: "view.form",
+    group: "view",
+    label: "c.form",
+    keys: ["Alt+F"],
+    edits: true,
+    run: ({ open }) => open.document.run(showForm(!formIn(open.document.getState()).shown)),
+  },
   panel("left", "library", "c.library", ["Alt+1"]),
   panel("left", "workflows", "c.workflows", ["Alt+2"]),
   panel("left", "gallery", "c.gallery", ["Alt+3"]),
@@ -77,6 +87,13 @@ export const VIEW: readonly Command[] = [
     label: "c.settings",
     keys: ["Mod+,"],
     run: ({ editor }) => editor.shell.setState({ dialog: "settings" }),
+  },
+  {
+    id: "app.about",
+    group: "app",
+    label: "c.about",
+    keys: [],
+    run: ({ editor }) => editor.shell.setState({ dialog: "about" }),
   },
   {
     id: "app.theme",

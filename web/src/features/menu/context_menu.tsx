@@ -5,6 +5,7 @@ import { useEditor, useView } from "../../app/context";
 import type { OpenDocument } from "../../app/open_document";
 import type { MenuRequest } from "../../app/stores";
 import { addReroute, disconnect, exposeKnob, resetValue, unexposeKnob } from "../../core/commands";
+import { pinKnob } from "../../core/commands/form";
 import { boardAt } from "../../core/document";
 import { MenuAt, type MenuPart } from "../../ui/menu";
 import { t } from "../../ui/text";
@@ -82,6 +83,9 @@ function forEnd(open: OpenDocument, menu: MenuRequest, palette: Palette): MenuPa
     exposed
       ? { id: "widget", label: t("input.widget"), run: () => run(unexposeKnob(path, step, input)) }
       : { id: "wire", label: t("input.wire"), run: () => run(exposeKnob(path, step, input)) },
+    ...(path.length || exposed
+      ? []
+      : [{ id: "pin", label: t("form.pin"), run: () => run(pinKnob([step, input], palette)) }]),
     { id: "reset", label: t("input.reset"), run: () => run(resetValue(path, step, input, palette)) },
   ];
 }

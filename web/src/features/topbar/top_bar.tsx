@@ -41,6 +41,8 @@ function MainMenu(): ReactNode {
     entry("file.versions"),
     entry("file.export"),
     entry("file.copy-link"),
+    entry("file.copy-curl"),
+    entry("file.copy-python"),
     "line",
     entry("edit.undo"),
     entry("edit.redo"),
@@ -51,6 +53,7 @@ function MainMenu(): ReactNode {
     entry("app.theme"),
     entry("app.settings"),
     entry("app.help"),
+    entry("app.about"),
   ];
   return (
     <Menu parts={parts}>

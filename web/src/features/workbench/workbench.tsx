@@ -1,12 +1,14 @@
 /** The canvas of the document in front, and what lies over it. */
-import { type ReactNode, useMemo } from "react";
+import { LayoutList } from "lucide-react";
+import { lazy, type ReactNode, Suspense, useMemo } from "react";
 import { addNode } from "../../app/adding";
 import { useActive, useDocument, useEditor, useServer, useSettings, useShell, useView } from "../../app/context";
 import type { Editor } from "../../app/editor";
 import type { OpenDocument } from "../../app/open_document";
 import { Canvas, type NodeServices } from "../../canvas";
 import { findBoard } from "../../core/document";
-import { Button } from "../../ui/button";
+import { formIn } from "../../core/form";
+import { Button, IconButton } from "../../ui/button";
 import { t } from "../../ui/text";
 import type { WidgetServices } from "../../widgets";
 import { DRAGGED } from "../dragged";
@@ -15,6 +17,8 @@ import { Crumbs } from "./crumbs";
 import { widgetServices } from "./widget_services";
 import "./workbench.css";
 import { ZoomBar } from "./zoom_bar";
+
+const FormView = lazy(() => import("../form/form_view"));
 
 export function Workbench(): ReactNode {
   const editor = useEditor();
@@ -38,27 +42,55 @@ export function Workbench(): ReactNode {
         addNode(editor, open, kind, [x - 132, y - 16]);
       }}
     >
-      {open ? (
-        <>
-          <Canvas
-            key={open.id}
-            document={open.document}
-            view={open.view}
-            run={open.run}
-            server={editor.server}
-            problems={open.problems}
-            widgets={widgets}
-            nodes={nodes}
-          />
-          <div className="over">
-            <Crumbs open={open} />
-          </div>
-          <Nothing open={open} />
-          <ZoomBar open={open} />
-        </>
-      ) : null}
+      {open ? <Front key={open.id} open={open} widgets={widgets} nodes={nodes} /> : null}
       {dropping ? <div className="drop-here">{t("drop.here")}</div> : null}
     </main>
+  );
+}
+
+interface Shown {
+  open: OpenDocument;
+  widgets: WidgetServices;
+  nodes: NodeServices;
+}
+
+/** The document in front: its canvas, or its form if it says so. */
+function Front({ open, widgets, nodes }: Shown): ReactNode {
+  const editor = useEditor();
+  const form = useDocument(open, (document) => formIn(document).shown);
+  const { label, keys, run } = useCommands();
+  if (form) {
+    return (
+      <Suspense fallback={null}>
+        <FormView open={open} widgets={widgets} />
+      </Suspense>
+    );
+  }
+  return (
+    <>
+      <Canvas
+        document={open.document}
+        view={open.view}
+        run={open.run}
+        server={editor.server}
+        problems={open.problems}
+        widgets={widgets}
+        nodes={nodes}
+      />
+      <div className="over">
+        <Crumbs open={open} />
+        <IconButton
+          className="to-form"
+          label={label("view.form")}
+          keys={keys("view.form")}
+          onClick={() => run("view.form")}
+        >
+          <LayoutList size={16} />
+        </IconButton>
+      </div>
+      <Nothing open={open} />
+      <ZoomBar open={open} />
+    </>
   );
 }
 
