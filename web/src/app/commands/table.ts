@@ -5,10 +5,11 @@ import { type At, type Command, can } from "./command";
 import { EDIT } from "./edit";
 import { FILE } from "./file";
 import { NODE } from "./node";
+import { PLACE } from "./place";
 import { RUN } from "./run";
 import { VIEW } from "./view";
 
-export const COMMANDS: readonly Command[] = [...RUN, ...NODE, ...EDIT, ...VIEW, ...FILE];
+export const COMMANDS: readonly Command[] = [...RUN, ...NODE, ...PLACE, ...EDIT, ...VIEW, ...FILE];
 
 const byId = new Map(COMMANDS.map((one) => [one.id, one]));
 

@@ -48,7 +48,9 @@ function forItems(menu: MenuRequest, { entry, can }: Commands): MenuPart[] {
   };
   add(...some("run.selected"));
   add(...some("view.enter", "node.unpack", "node.subgraph", "node.group", "node.replace"));
-  add(...some("node.mute", "node.bypass", "node.collapse", "node.detach"));
+  add(
+    ...some("node.mute", "node.bypass", "node.collapse", "node.detach", "node.extract", "node.hide-wires", "node.lock"),
+  );
   add(...some("edit.copy", "edit.cut", "edit.duplicate", "view.fit-selected"));
   const swatches = COLORS.map(([name, color]) => ({ ...entry(`node.${name}`), color }));
   if (can("node.color.none")) add({ swatches });

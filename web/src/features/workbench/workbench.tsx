@@ -9,7 +9,6 @@ import { findBoard } from "../../core/document";
 import { Button } from "../../ui/button";
 import { t } from "../../ui/text";
 import type { WidgetServices } from "../../widgets";
-import { DRAGGED } from "../dragged";
 import { useCommands } from "../use_commands";
 import { Crumbs } from "./crumbs";
 import { widgetServices } from "./widget_services";
@@ -21,19 +20,9 @@ export function Workbench(): ReactNode {
   const open = useActive();
   const dropping = useShell((shell) => shell.dropping);
   const widgets = useMemo<WidgetServices>(() => widgetServices(editor), [editor]);
-  const nodes = useMemo<NodeServices>(() => nodeServices(editor), [editor]);
+  const nodes = useMemo<NodeServices>(() => nodeServices(editor, open), [editor, open]);
   return (
-    <main
-      className="stage"
-      onDragOver={(event) => event.dataTransfer.types.includes(DRAGGED) && event.preventDefault()}
-      onDrop={(event) => {
-        const kind = event.dataTransfer.getData(DRAGGED);
-        if (!kind || !open || open.view.getState().readOnly) return;
-        event.preventDefault();
-        const [x, y] = open.view.getState().canvas?.toCanvas([event.clientX, event.clientY]) ?? [0, 0];
-        addNode(editor, open, kind, [x - 132, y - 16]);
-      }}
-    >
+    <main className="stage">
       {open ? (
         <>
           <Canvas
@@ -58,8 +47,9 @@ export function Workbench(): ReactNode {
   );
 }
 
-function nodeServices(editor: Editor): NodeServices {
+function nodeServices(editor: Editor, open: OpenDocument | null): NodeServices {
   return {
+    addNode: (kind, at, gesture) => (open ? addNode(editor, open, kind, at, gesture) : null),
     thumbnailUrl: (file, side) => editor.client.thumbnailUrl(file, side),
     openFile: (file) => {
       const { outputs } = editor.server.getState();
