@@ -6,5 +6,7 @@ export default defineConfig({
     include: ["src/**/*.test.{ts,tsx}", "bench/**/*.test.ts"],
     pool: "threads",
     maxWorkers: 2,
+    // A busy machine is no failure.
+    testTimeout: 60_000,
   },
 });

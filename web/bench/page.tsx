@@ -8,9 +8,10 @@ import { createStore } from "zustand/vanilla";
 import { createRun, createServer, createView, type StepRun } from "../src/app/stores";
 import { Canvas } from "../src/canvas";
 import type { Stage } from "../src/canvas/stage";
+import { addStep } from "../src/core/commands";
 import { emptyDocument, readDocument, writeDocument } from "../src/core/document";
 import { DocumentStore } from "../src/core/history";
-import type { Document, Problem } from "../src/core/types";
+import type { Document, Point, Problem } from "../src/core/types";
 import "../src/ui/theme.css";
 import "../src/ui/base.css";
 import { make } from "./driver";
@@ -119,7 +120,12 @@ const services = {
     thumbnail: () => "",
     widgetModule: (name: string) => new URL(`widgets/${name}.js`, document.baseURI).href,
   },
-  nodes: { thumbnailUrl: (file: string) => file, openFile: () => {} },
+  nodes: {
+    thumbnailUrl: (file: string) => file,
+    openFile: () => {},
+    addNode: (kind: string, position: Point, gesture: string) =>
+      document_.run(addStep(view.getState().path, { kind, position }, PALETTE), gesture),
+  },
 };
 
 const root = document.getElementById("root");

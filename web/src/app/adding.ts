@@ -15,10 +15,11 @@ function used(editor: Editor, kind: string): void {
 }
 
 /** Add a node; gives its id. */
-export function addNode(editor: Editor, open: OpenDocument, kind: string, at: Point): string {
+export function addNode(editor: Editor, open: OpenDocument, kind: string, at: Point, gesture = ""): string {
   const { path } = open.view.getState();
   const { palette } = editor.server.getState();
-  const id = open.document.run(addStep(path, { kind, position: [Math.round(at[0]), Math.round(at[1])] }, palette));
+  const position: Point = [Math.round(at[0]), Math.round(at[1])];
+  const id = open.document.run(addStep(path, { kind, position }, palette), gesture);
   used(editor, kind);
   open.view.setState({ selection: new Set([id]) });
   return id;

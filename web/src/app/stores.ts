@@ -53,6 +53,8 @@ export interface CanvasHandle {
   focusStep(step: string, field?: string): void;
   /** The middle of what is seen, in canvas units. */
   center(): Point;
+  /** Look at a place from so near. */
+  lookAt(center: Point, zoom: number): void;
   /** Page pixels → canvas units. */
   toCanvas(screen: Point): Point;
 }
@@ -75,6 +77,8 @@ export interface ViewState {
   wheel: Wheel;
   linkStyle: LinkStyle;
   canvas: CanvasHandle | null;
+  /** The kind of node that is being dragged from a panel over the page; a browser does not say it before it is dropped. */
+  carried: string | null;
 }
 export type ViewStore = StoreApi<ViewState>;
 
@@ -93,6 +97,7 @@ export function createView(): ViewStore {
     wheel: "auto",
     linkStyle: "spline",
     canvas: null,
+    carried: null,
   }));
 }
 

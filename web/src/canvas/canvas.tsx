@@ -16,6 +16,7 @@ import { type WidgetServices, WidgetServicesContext } from "../widgets";
 import { FAR, MAX_ZOOM, MIN_ZOOM } from "./camera";
 import "./canvas.css";
 import { StageContext, useStage } from "./context";
+import { carriedAway, carriedHere, carriedOver } from "./gestures/carry";
 import { doubleClicked } from "./gestures/double_click";
 import { GestureDriver } from "./gestures/driver";
 import { keyClicked, pressedKey } from "./keyboard";
@@ -23,8 +24,9 @@ import { MinimapView } from "./minimap_view";
 import { NoteNode } from "./node/note_node";
 import { StepNode } from "./node/step_node";
 import { GroupTitle, Overlay } from "./overlay";
+import { Ports } from "./ports";
 import type { SceneNode } from "./scene_types";
-import { type NodeServices, NodeServicesContext } from "./services";
+import { type NodeServices, NodeServicesContext, useNodeServices } from "./services";
 import { Stage } from "./stage";
 import { nodeLabel } from "./words";
 
@@ -80,6 +82,7 @@ export const Canvas = memo(function Canvas({
 
 function Surface() {
   const stage = useStage();
+  const nodes = useNodeServices();
   const container = useRef<HTMLDivElement>(null);
   const [ready, setReady] = useState(false);
 
@@ -111,11 +114,15 @@ function Surface() {
       onKeyDown={(event) => pressedKey(stage, event)}
       onClick={(event) => keyClicked(stage, event)}
       onDoubleClick={(event) => doubleClicked(stage, event)}
+      onDragOver={(event) => carriedOver(stage, event)}
+      onDragLeave={(event) => carriedAway(stage, event)}
+      onDrop={(event) => carriedHere(stage, event, nodes)}
     >
       <Painted />
       {ready && <Flow />}
       <Overlay />
       <GroupTitle />
+      <Ports />
       <MinimapView />
       <LiveRegion />
       <Edge container={container} />

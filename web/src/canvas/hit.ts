@@ -27,7 +27,7 @@ export function hitTest(stage: Stage, at: Point, touch = false): Hit {
   const { scene, camera } = stage;
   const reach = (touch ? TOUCH_REACH : REACH) / camera.zoom;
   const area = { x: at[0] - reach, y: at[1] - reach, width: 2 * reach, height: 2 * reach };
-  const links = scene.linksIn(area);
+  const links = scene.linksIn(area).filter((link) => stage.shows(link));
   for (const link of links) {
     const index = camera.zoom >= 0.3 ? bendAt(link, at, reach) : -1;
     if (index >= 0) return { kind: "bend", link, index };

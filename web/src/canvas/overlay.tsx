@@ -16,7 +16,8 @@ export function Overlay() {
   const pending = useUi((ui) => ui.pending);
   const box = useUi((ui) => ui.box);
   const guides = useUi((ui) => ui.guides);
-  const active = pending !== null || box !== null || guides.length > 0;
+  const knife = useUi((ui) => ui.knife);
+  const active = pending !== null || box !== null || knife !== null || guides.length > 0;
   const camera = useStore(stage.stores.view, (view) => (active ? view.viewport : null));
   if (!active || !camera) return null;
   const { x, y, zoom } = camera;
@@ -46,6 +47,7 @@ export function Overlay() {
               />
             ),
           )}
+          {knife && <polyline className="ll-knife" points={knife.stroke.map((at) => at.join(" ")).join(" ")} />}
           {pending && (
             <path
               className="ll-wire"

@@ -228,6 +228,7 @@ export class Scene {
       color: output?.color ?? socketStyle("ANY", this.palette).color,
       type: output?.type ?? "ANY",
       idle,
+      hidden: to.step.hidden.includes(link.input),
     };
     this.links.set(id, made);
     for (const end of [from.id, to.id]) {

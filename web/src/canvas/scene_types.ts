@@ -40,6 +40,8 @@ export interface SceneLink {
   bounds: Rect;
   color: string;
   type: string;
+  /** Drawn only where one looks. */
+  hidden: boolean;
   /** Leads into or out of what does not run, or is led past. */
   idle: boolean;
 }

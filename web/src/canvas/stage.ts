@@ -23,7 +23,7 @@ import { type Camera, type Size, seen, toCanvas, zoomedAt } from "./camera";
 import { Flight, focusWhenThere } from "./flight";
 import { Painter } from "./paint/painter";
 import { Scene } from "./scene";
-import type { SceneSocket } from "./scene_types";
+import type { SceneLink, SceneSocket } from "./scene_types";
 import { MountWindow } from "./window";
 
 /** A wire that is being drawn. */
@@ -45,6 +45,8 @@ export interface Pending {
 export interface UiState {
   pending: Pending | null;
   box: Rect | null;
+  /** A stroke that cuts wires, and those it has crossed. */
+  knife: { stroke: readonly Point[]; cut: ReadonlySet<string> } | null;
   guides: readonly Guide[];
   hoveredLink: string | null;
   /** A wire that what is dragged would be put on. */
@@ -82,6 +84,7 @@ export interface Counts {
 const NO_UI: UiState = {
   pending: null,
   box: null,
+  knife: null,
   guides: [],
   hoveredLink: null,
   insertLink: null,
@@ -179,6 +182,15 @@ export class Stage {
     if (!sameSet(selectedLinks, this.ui.getState().selectedLinks)) this.ui.setState({ selectedLinks });
   }
 
+  /** Whether a wire is drawn from end to end: a hidden one where one looks, at itself or at a node it joins. */
+  shows({ id, hidden, from, to }: SceneLink): boolean {
+    if (!hidden) return true;
+    const { hoveredLink, insertLink, selectedLinks } = this.ui.getState();
+    const { hover, selection } = this.stores.view.getState();
+    if (hoveredLink === id || insertLink === id || selectedLinks.has(id)) return true;
+    return [from.id, to.id].some((one) => one === hover || selection.has(one));
+  }
+
   say(says: string): void {
     this.ui.setState({ says });
   }
@@ -230,6 +242,10 @@ export class Stage {
     zoomTo: (zoom) => this.flight.to(zoomedAt(this.camera, this.middle(), zoom)),
     focusStep: (step, field) => this.flight.focus(step, field),
     center: () => toCanvas(this.camera, this.middle()),
+    lookAt: ([x, y], zoom) => {
+      const [cx, cy] = this.middle();
+      this.flight.to({ x: cx - x * zoom, y: cy - y * zoom, zoom });
+    },
     toCanvas: (screen) => this.toCanvas(screen),
   };
 
@@ -293,7 +309,8 @@ export class Stage {
       this.scene.setStyle(now.linkStyle);
       this.requestPaint();
     }
-    if (now.selection !== before.selection || now.minimap !== before.minimap) this.requestPaint();
+    if (now.hover !== before.hover || now.selection !== before.selection || now.minimap !== before.minimap)
+      this.requestPaint();
   }
 
   /** Each board remembers where one looked at it. */

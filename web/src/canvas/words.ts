@@ -29,5 +29,6 @@ export function socketLabel(scene: Scene, socket: SceneSocket): string {
 
 export function nodeLabel({ title, step, shape }: SceneNode): string {
   const name = shape.known ? title : t("node.unknown", { title });
-  return step.mode === "on" ? name : `${name}, ${t(`node.${step.mode}`)}`;
+  const said = [name, step.mode === "on" ? "" : t(`node.${step.mode}`), step.locked ? t("node.locked") : ""];
+  return said.filter(Boolean).join(", ");
 }

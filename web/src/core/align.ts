@@ -72,7 +72,8 @@ export function layoutRequest(
   only?: readonly string[],
 ): LayoutRequest {
   const board = boardAt(document, path);
-  const some = new Set(only ?? Object.keys(board.steps));
+  // A locked step stays, and has no part in it.
+  const some = new Set((only ?? Object.keys(board.steps)).filter((id) => !board.steps[id]?.locked));
   const hidden = hiddenItems(document, path, palette);
   const frames = wholeFrames(document, path, palette, some);
   const boxOf = (step: string): string => {

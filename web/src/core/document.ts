@@ -54,6 +54,8 @@ export function newStep(kind: string, position: Point, more: Partial<Step> = {})
     note: "",
     mode: "on",
     collapsed: false,
+    locked: false,
+    hidden: [],
     advanced: false,
     color: "",
     size: null,
@@ -190,6 +192,8 @@ export function readStep(json: Json, place: string): Step {
   if (typeof rest.mode === "string" && MODES.includes(rest.mode)) step.mode = take(rest, "mode") as Mode;
   if (typeof rest.collapsed === "boolean") step.collapsed = take(rest, "collapsed") as boolean;
   if (typeof rest.advanced === "boolean") step.advanced = take(rest, "advanced") as boolean;
+  if (typeof rest.locked === "boolean") step.locked = take(rest, "locked") as boolean;
+  if (isTexts(rest.hidden)) step.hidden = take(rest, "hidden") as string[];
   step.color = takeText(rest, "color");
   if (isPoint(rest.size)) step.size = take(rest, "size") as unknown as Point;
   if (isTexts(rest.exposed)) step.exposed = take(rest, "exposed") as string[];
@@ -212,6 +216,8 @@ export function writeStep(step: Step): JsonObject {
   if (step.mode !== "on") json.mode = step.mode;
   if (step.collapsed) json.collapsed = true;
   if (step.advanced) json.advanced = true;
+  if (step.locked) json.locked = true;
+  if (step.hidden.length) json.hidden = [...step.hidden];
   if (step.size) json.size = [...step.size];
   if (step.exposed.length) json.exposed = [...step.exposed];
   if (Object.keys(step.after).length) json.after = { ...step.after };

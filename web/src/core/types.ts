@@ -114,6 +114,10 @@ export interface Step {
   mode: Mode;
   /** The editor's own, all optional in the file. */
   collapsed: boolean;
+  /** It stays where it is: nothing moves it, and no box takes it. */
+  locked: boolean;
+  /** Names of inputs whose wires are not drawn but where one looks: each ends in its node's name. */
+  hidden: string[];
   /** Its advanced knobs are shown. */
   advanced: boolean;
   color: string;

@@ -1,4 +1,4 @@
-import { detach, removeSteps, setCollapsed, toggleMode } from "../../core/commands";
+import { detach, extractSteps, removeSteps, setCollapsed, toggleMode } from "../../core/commands";
 import { boardAt } from "../../core/document";
 import { copySelected, cutSelected, duplicateSelected, pasteText, removeSelected } from "../clipboard";
 import { type At, anySelected, type Command, selected } from "./command";
@@ -147,5 +147,14 @@ export const EDIT: readonly Command[] = [
     edits: true,
     when: anySteps,
     run: (at) => at.open.document.run(detach(path(at), selectedSteps(at))),
+  },
+  {
+    id: "node.extract",
+    group: "node",
+    label: "c.extract",
+    keys: ["Shift+D"],
+    edits: true,
+    when: anySteps,
+    run: (at) => at.open.document.run(extractSteps(path(at), selectedSteps(at), palette(at))),
   },
 ];

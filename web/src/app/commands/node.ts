@@ -9,6 +9,7 @@ import {
   setColor,
   setGroupColor,
   setNoteColor,
+  straighten,
   unpack,
 } from "../../core/commands";
 import { boardAt, subgraphId } from "../../core/document";
@@ -176,6 +177,15 @@ export const NODE: readonly Command[] = [
         at.open.document.run(arrange(path(at), to, palette(at)));
         if (!only) at.open.view.getState().canvas?.fit();
       }),
+  },
+  {
+    id: "node.straighten",
+    group: "node",
+    label: "c.straighten",
+    keys: ["Q"],
+    edits: true,
+    when: (at) => selectedSteps(at).length > 1,
+    run: (at) => at.open.document.run(straighten(path(at), selectedSteps(at), palette(at))),
   },
   ...(["left", "center", "right", "top", "middle", "bottom"] as const).map(align),
   ...(["x", "y"] as const).map(distribute),

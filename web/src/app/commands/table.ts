@@ -6,10 +6,11 @@ import { type At, type Command, can } from "./command";
 import { EDIT } from "./edit";
 import { FILE } from "./file";
 import { NODE } from "./node";
+import { PLACE } from "./place";
 import { RUN } from "./run";
 import { VIEW } from "./view";
 
-export const COMMANDS: readonly Command[] = [...RUN, ...NODE, ...EDIT, ...VIEW, ...FILE];
+export const COMMANDS: readonly Command[] = [...RUN, ...NODE, ...PLACE, ...EDIT, ...VIEW, ...FILE];
 
 /** The editor's commands, then those that packs have added. */
 export function everyCommand(editor: Pick<Editor, "packs">): readonly Command[] {

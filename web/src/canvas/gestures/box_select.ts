@@ -42,7 +42,7 @@ export function within(stage: Stage, box: Rect, wholly: boolean): Set<string> {
   const { scene } = stage;
   const takes = (rect: Rect) => (wholly ? contains(box, rect) : overlap(box, rect));
   const found = new Set<string>();
-  for (const node of scene.nodesIn(box)) if (takes(scene.rect(node))) found.add(node.id);
+  for (const node of scene.nodesIn(box)) if (!node.step.locked && takes(scene.rect(node))) found.add(node.id);
   for (const note of scene.notes()) if (takes(scene.noteRect(note))) found.add(note.id);
   for (const group of scene.groups()) if (contains(box, scene.groupRect(group))) found.add(group.id);
   return found;

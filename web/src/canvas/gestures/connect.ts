@@ -7,6 +7,7 @@ import { connect, disconnect, moveEnd } from "../../core/commands";
 import { t } from "../../ui/text";
 import { canEnd, reason, whyNotHere } from "../fitting";
 import { knobAt, nodeAt, socketNear } from "../hit";
+import { publishAt } from "../ports";
 import type { SceneSocket } from "../scene_types";
 import type { Pending, Stage } from "../stage";
 import { readable } from "../words";
@@ -121,6 +122,7 @@ function aimAt(stage: Stage, pending: Pending, socket: SceneSocket, pointer?: Po
 }
 
 function finish(stage: Stage, pointer: Pointer): void {
+  if (publishAt(stage, pointer.screen)) return;
   const { pending } = stage.ui.getState();
   stage.ui.setState({ pending: null, says: "" });
   if (!pending) return;

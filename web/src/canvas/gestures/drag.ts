@@ -1,9 +1,17 @@
 /**
- * Moving what is chosen. Frames take along what lies in them (with Ctrl, the frame alone); Alt leaves a copy behind; a
- * single node let go over a wire is put on it. The document hears of it once, at the end: one step back.
+ * Moving what is chosen. Frames take along what lies in them (with Ctrl, the frame alone); Alt leaves a copy behind; begun
+ * with Ctrl, nodes are taken out of the flow, whose wires close behind them; a single node let go over a wire is put on it. The document hears of it once, at the end: one step back.
  */
 
-import { duplicate, fitsOnLink, groupContent, insertOnLink, moveItems, moveReroute } from "../../core/commands";
+import {
+  duplicate,
+  extractSteps,
+  fitsOnLink,
+  groupContent,
+  insertOnLink,
+  moveItems,
+  moveReroute,
+} from "../../core/commands";
 import { own } from "../../core/document";
 import { around } from "../../core/geometry";
 import { nearest } from "../../core/links";
@@ -19,6 +27,7 @@ const SNAP_PIXELS = 6;
 export function drag(stage: Stage, held: string, from: Pointer): Gesture {
   const gesture = newGesture("drag");
   const copied = from.alt && copyHere(stage, gesture);
+  const extracted = !copied && from.ctrl && extractHere(stage, gesture);
   // A copy lies on what it was made of: its frames would take that along.
   const ids = copied ? new Set(stage.selection) : dragged(stage, from.ctrl);
   const all = [...ids].flatMap((id) => stage.scene.rectOf(id) ?? []);
@@ -44,7 +53,7 @@ export function drag(stage: Stage, held: string, from: Pointer): Gesture {
         ? { by: [0, 0] as Point, guides: [] }
         : snapRect(moving, others, SNAP_PIXELS / stage.camera.zoom, grid);
       by = [free[0] + snap.by[0], free[1] + snap.by[1]];
-      over = single === null ? null : linkUnder(stage, single, pointer.at);
+      over = single === null ? null : linkFor(stage, single, pointer.at);
       show({ guides: snap.guides, insertLink: over?.id ?? null });
     },
     end() {
@@ -65,7 +74,7 @@ export function drag(stage: Stage, held: string, from: Pointer): Gesture {
       stage.ui.setState({ guides: [], insertLink: null, dragging: false });
       stage.scene.shift(new Map());
       moveElements(stage, ids);
-      if (copied) stage.stores.document.undo();
+      if (copied || extracted) stage.stores.document.undo();
       stage.requestPaint();
     },
   };
@@ -78,6 +87,15 @@ function copyHere(stage: Stage, gesture: string): boolean {
   return made !== undefined;
 }
 
+/** Take what is chosen out of the flow, if it is steps alone that have wires; the wires close behind it. */
+function extractHere(stage: Stage, gesture: string): boolean {
+  const { steps, groups, notes } = chosen(stage);
+  if (groups.length + notes.length > 0 || steps.every((id) => stage.scene.linksOf(id).length === 0)) return false;
+  const before = stage.stores.document.getState();
+  stage.run(extractSteps(stage.path, steps, stage.scene.palette), gesture);
+  return stage.stores.document.getState() !== before;
+}
+
 /** What is chosen, by kind. */
 export function chosen({ selection, scene: { board } }: Stage): Selection {
   const of = (record: Record<string, unknown>) => [...selection].filter((id) => Object.hasOwn(record, id));
@@ -86,12 +104,15 @@ export function chosen({ selection, scene: { board } }: Stage): Selection {
 
 /** What moves: what is chosen, and what lies in chosen frames. */
 export function dragged(stage: Stage, frameOnly: boolean): Set<string> {
-  const ids = new Set(stage.selection);
-  if (frameOnly) return ids;
   const { scene, path, stores } = stage;
+  const locked = (id: string) => own(scene.board.steps, id)?.locked ?? false;
+  const ids = new Set([...stage.selection].filter((id) => !locked(id)));
+  if (frameOnly) return ids;
   for (const id of chosen(stage).groups) {
     const content = groupContent(stores.document.getState(), path, id, scene.palette);
-    for (const one of [...content.steps, ...content.groups, ...content.notes]) ids.add(one);
+    for (const one of [...content.steps, ...content.groups, ...content.notes]) {
+      if (!locked(one)) ids.add(one);
+    }
   }
   return ids;
 }
@@ -107,23 +128,28 @@ function neighbours(stage: Stage, ids: ReadonlySet<string>, start: Rect): Rect[]
     .map((node) => node.rect);
 }
 
-/** The wire under the pointer that this node could be put on. */
-function linkUnder(stage: Stage, id: string, at: Point): SceneLink | null {
-  const { scene, camera, stores } = stage;
+/** The wire under the pointer, or under the node's head, that this node could be put on. */
+function linkFor(stage: Stage, id: string, at: Point): SceneLink | null {
+  const { scene } = stage;
   const node = scene.nodes.get(id);
   if (!node || scene.linksOf(id).length > 0) return null;
-  const reach = 12 / camera.zoom;
   const rect = scene.rect(node);
-  const middle: Point = [rect.x + rect.width / 2, rect.y + 16];
-  for (const point of [at, middle]) {
+  return linkUnder(stage, node.step.kind, [at, [rect.x + rect.width / 2, rect.y + 16]]);
+}
+
+/** The wire at one of these places that a node of this kind could be put on. */
+export function linkUnder(stage: Stage, kind: string, places: readonly Point[]): SceneLink | null {
+  const { scene, camera, stores } = stage;
+  const reach = 12 / camera.zoom;
+  for (const point of places) {
     for (const link of scene.linksIn({
       x: point[0] - reach,
       y: point[1] - reach,
       width: 2 * reach,
       height: 2 * reach,
     })) {
-      if (nearest(link.curve, point).distance > reach) continue;
-      if (fitsOnLink(stores.document.getState(), stage.path, link.link, node.step.kind, scene.palette)) return link;
+      if (!stage.shows(link) || nearest(link.curve, point).distance > reach) continue;
+      if (fitsOnLink(stores.document.getState(), stage.path, link.link, kind, scene.palette)) return link;
     }
   }
   return null;

@@ -1,6 +1,7 @@
 /** What a press on the canvas could become, by what is under it and which keys are held. */
 
 import { removeReroute, setGroupCollapsed } from "../../core/commands";
+import { own } from "../../core/document";
 import { hitTest } from "../hit";
 import type { Stage } from "../stage";
 import { moveBend } from "./bend";
@@ -10,6 +11,7 @@ import { drag } from "./drag";
 import { isField } from "./driver";
 import { enter } from "./enter";
 import type { Intent, Pointer } from "./gesture";
+import { knife } from "./knife";
 import { pan } from "./pan";
 import { resizeGroup, resizeNode, resizeNote } from "./resize";
 
@@ -73,6 +75,8 @@ function thing(stage: Stage, id: string): Intent {
   return {
     click: ({ shift, ctrl }) => choose(stage, id, shift || ctrl),
     drag: (from) => {
+      // A locked node is ground to a drag.
+      if (own(stage.scene.board.steps, id)?.locked && !from.alt) return ground(stage, from);
       if (!stage.selection.has(id)) choose(stage, id, from.shift);
       return stage.readOnly ? null : drag(stage, id, from);
     },
@@ -80,6 +84,7 @@ function thing(stage: Stage, id: string): Intent {
 }
 
 function ground(stage: Stage, from: Pointer) {
+  if (from.alt && !from.shift && !from.ctrl) return knife(stage, from);
   return from.shift || from.ctrl ? boxSelect(stage, from) : pan(stage, from);
 }
 

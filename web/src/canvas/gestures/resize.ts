@@ -11,7 +11,7 @@ import type { Gesture } from "./gesture";
 
 export function resizeNode(stage: Stage, id: string): Gesture | null {
   const node = stage.scene.nodes.get(id);
-  if (!node) return null;
+  if (!node || node.step.locked) return null;
   const least: Point = [NODE_MIN_WIDTH, node.layout.least];
   return resize(stage, node.rect, least, ({ width, height }) => {
     // As high as it needs to be is no height of its own: it goes on following its widgets.

@@ -1,6 +1,6 @@
 /** A node's head: fold, title, and what the run says of it. */
 
-import { ChevronDown, ChevronRight, CircleAlert, CircleHelp, History, LogIn, StickyNote } from "lucide-react";
+import { ChevronDown, ChevronRight, CircleAlert, CircleHelp, History, Lock, LogIn, StickyNote } from "lucide-react";
 import { useEffect, useRef } from "react";
 import { setCollapsed, setTitle } from "../../core/commands";
 import { size, t } from "../../ui/text";
@@ -33,6 +33,11 @@ export function Head({ node, wrong }: { node: SceneNode; wrong: boolean }) {
           title={t("node.kind", { kind: node.step.kind })}
         >
           <CircleHelp size={14} aria-hidden="true" />
+        </span>
+      )}
+      {node.step.locked && (
+        <span className="ll-step-note" role="img" aria-label={t("node.locked")} title={t("node.locked")}>
+          <Lock size={12} aria-hidden="true" />
         </span>
       )}
       {wrong && <CircleAlert size={14} className="ll-alert" aria-hidden="true" />}

@@ -55,7 +55,7 @@ export const StepNode = memo(function StepNode({ id }: { id: string }) {
       )}
       {!step.collapsed && !room && <Veil id={id} title={node.title} />}
       <Progress id={id} title={node.title} />
-      {!step.collapsed && <div className="ll-resize" data-resize="" aria-hidden="true" />}
+      {!step.collapsed && !step.locked && <div className="ll-resize" data-resize="" aria-hidden="true" />}
       <Hanging node={node} problems={problems} />
     </div>
   );

@@ -2,12 +2,15 @@
 
 import { bendOffset, type Curve, type LinkStyle } from "../../core/links";
 import type { SceneGhost, SceneLink } from "../scene_types";
+import { fitText } from "./groups";
 import { withAlpha } from "./palette";
 
 export interface LinkLook {
   zoom: number;
   selected: ReadonlySet<string>;
   hovered: string | null;
+  /** A stroke has crossed these: they are nearly gone. */
+  cut: ReadonlySet<string>;
   /** While a wire is drawn the others step back. */
   quiet: boolean;
   style: LinkStyle;
@@ -30,7 +33,8 @@ export function paintLinks(ctx: CanvasRenderingContext2D, links: readonly SceneL
       continue;
     }
     const own = look.ink(link.color);
-    const color = link.idle || look.quiet ? withAlpha(own, 0.35) : own;
+    const gone = look.cut.has(link.id);
+    const color = gone ? withAlpha(own, 0.18) : link.idle || look.quiet ? withAlpha(own, 0.35) : own;
     const same = usual.get(color);
     if (same) same.push(link);
     else usual.set(color, [link]);
@@ -57,6 +61,37 @@ export function paintLinks(ctx: CanvasRenderingContext2D, links: readonly SceneL
     ctx.stroke();
   }
   return links.length;
+}
+
+const STUB = 16;
+
+/** Hidden wires: a short end at each socket, and before the input the name of the node that it comes from. */
+export function paintStubs(
+  ctx: CanvasRenderingContext2D,
+  links: readonly SceneLink[],
+  look: LinkLook,
+  { font, text, scale }: { font: string; text: string; scale: number },
+): void {
+  ctx.save();
+  ctx.lineWidth = Math.max(WIDTH, 1.1 / look.zoom);
+  ctx.lineCap = "round";
+  ctx.textAlign = "right";
+  ctx.textBaseline = "middle";
+  ctx.font = `${11 * scale}px ${font}`;
+  for (const { curve, color, from } of links) {
+    const [x, y] = [curve.at(-2)!, curve.at(-1)!];
+    ctx.beginPath();
+    ctx.moveTo(curve[0]!, curve[1]!);
+    ctx.lineTo(curve[0]! + STUB, curve[1]!);
+    ctx.moveTo(x, y);
+    ctx.lineTo(x - STUB, y);
+    ctx.strokeStyle = look.ink(color);
+    ctx.stroke();
+    if (look.zoom < 0.3) continue;
+    ctx.fillStyle = text;
+    ctx.fillText(fitText(ctx, from.title, 120 * scale, 11 * scale), x - STUB - 6, y);
+  }
+  ctx.restore();
 }
 
 /** The dots of bends: shown near, larger under the pointer. */

@@ -8,11 +8,13 @@ import { EDGE } from "../window";
 import { paintBox } from "./boxes";
 import { paintGrid } from "./grid";
 import { paintGroup } from "./groups";
-import { type LinkLook, paintBends, paintGhosts, paintLinks } from "./links";
+import { type LinkLook, paintBends, paintGhosts, paintLinks, paintStubs } from "./links";
 import { Minimap } from "./minimap";
 import { paintNote } from "./notes";
-import { inked, onThemeChange, type Paints, readPaints } from "./palette";
+import { inked, onThemeChange, type Paints, readPaints, textScale } from "./palette";
 import { Pictures } from "./pictures";
+
+const NONE: ReadonlySet<string> = new Set();
 
 export class Painter {
   readonly minimap: Minimap;
@@ -59,7 +61,12 @@ export class Painter {
       paintGroup(ctx, group, scene.groupRect(group), camera.zoom, paints, selection.has(group.id));
     }
     const look = this.linkLook(paints);
-    const links = scene.linksIn(seen);
+    const all = scene.linksIn(seen);
+    const links = all.filter((link) => stage.shows(link));
+    if (links.length < all.length) {
+      const hidden = all.filter((link) => !links.includes(link));
+      paintStubs(ctx, hidden, look, { font: paints.font, text: paints.textQuiet, scale: textScale(paints) });
+    }
     counts.linksDrawn = paintLinks(ctx, links, look);
     paintGhosts(ctx, scene.ghosts, camera.zoom, look.ink);
     paintBends(ctx, links, look);
@@ -101,11 +108,12 @@ export class Painter {
   }
 
   private linkLook(paints: Paints): LinkLook {
-    const { selectedLinks, hoveredLink, insertLink, pending } = this.stage.ui.getState();
+    const { selectedLinks, hoveredLink, insertLink, knife, pending } = this.stage.ui.getState();
     return {
       zoom: this.stage.camera.zoom,
       selected: insertLink ? new Set([...selectedLinks, insertLink]) : selectedLinks,
       hovered: hoveredLink,
+      cut: knife?.cut ?? NONE,
       quiet: pending !== null,
       style: this.stage.scene.style,
       canvas: paints.canvas,

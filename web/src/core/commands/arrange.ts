@@ -77,7 +77,7 @@ export const straighten = (path: Path, ids: readonly string[], palette: Palette)
     }
     for (const [id, by] of shifts) {
       const { position } = stepOn(board, id);
-      if (by) stepOn(board, id).position = [position[0], position[1] + by];
+      if (by && !stepOn(board, id).locked) stepOn(board, id).position = [position[0], position[1] + by];
     }
   });
 
@@ -101,7 +101,7 @@ export const arrange = (path: Path, to: Record<string, Point>, palette: Palette)
     }
     moveItems(path, { steps, notes: taken(board.notes, noteBox) }).change(draft);
     for (const id of Object.keys(steps))
-      if (Object.keys(board.steps[id]!.reroutes).length) board.steps[id]!.reroutes = {};
+      if (!board.steps[id]!.locked && Object.keys(board.steps[id]!.reroutes).length) board.steps[id]!.reroutes = {};
     for (const [id, content] of frames) {
       const frame = frameAround(plain(draft), path, content, palette);
       if (frame) board.groups[id]!.rect = frame;

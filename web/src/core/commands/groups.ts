@@ -66,6 +66,7 @@ export function moveGroup(path: Path, id: string, by: Point, palette: Palette, w
     const shift = (rect: Rect): Rect => ({ ...rect, x: rect.x + by[0], y: rect.y + by[1] });
     for (const one of content.steps) {
       const step = board.steps[one]!;
+      if (step.locked) continue;
       step.position = [step.position[0] + by[0], step.position[1] + by[1]];
     }
     for (const one of content.groups) board.groups[one]!.rect = shift(board.groups[one]!.rect);

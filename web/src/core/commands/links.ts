@@ -107,6 +107,20 @@ function joinAt(board: Board, wire: InputPlace): Join {
   return join;
 }
 
+/** Draw the wires into these inputs only where one looks, or always again. */
+export const setHidden = (
+  path: Path,
+  inputs: readonly Pick<InputPlace, "step" | "input">[],
+  hidden: boolean,
+): Command =>
+  onBoard(hidden ? "hide-wire" : "show-wire", path, (board) => {
+    for (const { step: id, input } of inputs) {
+      const step = stepOn(board, id);
+      if (step.hidden.includes(input) === hidden) continue;
+      step.hidden = hidden ? [...step.hidden, input] : step.hidden.filter((one) => one !== input);
+    }
+  });
+
 // ── bends ──
 
 /** Add a bend to a wire, before the bend that is now number `at`. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { bookmarkOf } from "../bookmarks";
 import { effectiveLinks, notRunning } from "../bypass";
-import { emptyDocument } from "../document";
+import { emptyDocument, readDocument, writeDocument } from "../document";
 import { DocumentStore } from "../history";
 import { linksOf } from "../shape";
 import { palette } from "../testing/fixtures";
@@ -12,10 +13,12 @@ import {
   connect,
   disconnect,
   exposeKnob,
+  extractSteps,
   fitsOnLink,
   insertOnLink,
   moveEnd,
   moveReroute,
+  moveSteps,
   randomSeed,
   removeReroute,
   removeSteps,
@@ -23,6 +26,9 @@ import {
   replacePlan,
   seedsAfterRun,
   setAfter,
+  setBookmark,
+  setHidden,
+  setLocked,
   setMode,
   setValue,
   unexposeKnob,
@@ -199,4 +205,36 @@ test("after a run, seeds that are not fixed change within their bounds, and one 
   expect(store.getState()).toBe(before);
   const drawn = Array.from({ length: 2000 }, () => randomSeed({ min: 3, max: 6 }));
   expect([...new Set(drawn)].sort()).toEqual([3, 4, 5, 6]);
+});
+
+test("steps taken out of the flow keep the wires among them, and what they fed is fed by what fed them", () => {
+  const { store, ids } = chain("pic/load", "pic/blur", "pic/blur", "pic/save");
+  store.run(addReroute([], { step: "save", input: "image", index: 0 }, 0, [5, 5]));
+  store.run(extractSteps([], [ids[1]!, ids[2]!], palette));
+  expect(wires(store)).toEqual(["blur.image > blur_2.image", "load.image > save.image"]);
+  expect(store.getState().steps.save!.reroutes).toEqual({ image: [[5, 5]] });
+  store.run(extractSteps([], ["blur_2"], palette));
+  expect(wires(store)).toEqual(["load.image > save.image"]);
+});
+
+test("a locked step stays whatever moves; locks, hidden wires and bookmarks are saved with the document", () => {
+  const { store } = chain("pic/load", "pic/save");
+  store.run(setLocked([], ["load"], true));
+  store.run(moveSteps([], { load: [9, 9], save: [99, 99] }));
+  expect([store.getState().steps.load!.position, store.getState().steps.save!.position]).toEqual([
+    [0, 0],
+    [99, 99],
+  ]);
+  store.run(setHidden([], [{ step: "save", input: "image" }], true));
+  const place = { path: ["inner"], scope: ["step"], center: [12, -7] as const, zoom: 0.5 };
+  store.run(setBookmark("8", place));
+  const again = readDocument(JSON.parse(JSON.stringify(writeDocument(store.getState()))));
+  expect(again).toEqual(store.getState());
+  expect([again.steps.load!.locked, again.steps.save!.hidden]).toEqual([true, ["image"]]);
+  expect([bookmarkOf(again, "8"), bookmarkOf(again, "7")]).toEqual([place, null]);
+  for (const odd of [1, [], { "8": 4 }, { "8": { ...place, zoom: -1 } }, { "8": { ...place, scope: [] } }]) {
+    expect(bookmarkOf({ extra: { bookmarks: JSON.parse(JSON.stringify(odd)) } }, "8")).toBeNull();
+  }
+  store.run(setHidden([], [{ step: "save", input: "image" }], false));
+  expect(store.getState().steps.save!.hidden).toEqual([]);
 });

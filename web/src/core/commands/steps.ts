@@ -1,10 +1,11 @@
 /** Commands that make, remove and change steps. */
 
+import type { Bookmark } from "../bookmarks";
 import { bypassSource } from "../bypass";
-import { freshId, newStep } from "../document";
+import { freshId, isObject, newStep } from "../document";
 import { inputJoins, kindShape, shapeOf } from "../shape";
 import type { Document, Input, Join, Json, Mode, Palette, Path, Point, Step } from "../types";
-import { type Command, forgetSteps, leadReaders, onBoard, plain, setOrDelete, stepOn } from "./board";
+import { type Command, forgetSteps, leadReaders, mapStepJoins, onBoard, plain, setOrDelete, stepOn } from "./board";
 import { refuseInside } from "./nesting";
 
 export interface NewStep {
@@ -67,7 +68,19 @@ export function removeSteps(path: Path, ids: readonly string[], palette: Palette
   });
 }
 
-/** Put steps, groups and notes somewhere else; a drag runs this over and over with one gesture id. */
+/** Take steps out of the flow: what they fed is fed by what fed them, where types fit. Wires among them stay. */
+export const extractSteps = (path: Path, ids: readonly string[], palette: Palette): Command =>
+  onBoard("extract", path, (board, draft) => {
+    const some = new Set(ids);
+    const now = plain(draft);
+    const past = (step: string, output: string): Join | null =>
+      some.has(step) ? bypassSource(now, path, { step, output }, some, palette) : { step, output };
+    leadReaders(board, some, past, some);
+    for (const id of some)
+      mapStepJoins(stepOn(board, id), (step, output) => (some.has(step) ? { step, output } : null));
+  });
+
+/** Put steps, groups and notes somewhere else, but for locked steps; a drag runs this over and over with one gesture id. */
 export function moveItems(
   path: Path,
   to: { steps?: Record<string, Point>; groups?: Record<string, Point>; notes?: Record<string, Point> },
@@ -76,6 +89,7 @@ export function moveItems(
   return onBoard(label, path, (board) => {
     for (const [id, point] of Object.entries(to.steps ?? {})) {
       const step = stepOn(board, id);
+      if (step.locked) continue;
       if (step.position[0] !== point[0] || step.position[1] !== point[1]) step.position = [point[0], point[1]];
     }
     for (const name of ["groups", "notes"] as const) {
@@ -139,6 +153,12 @@ export const toggleMode = (path: Path, ids: readonly string[], mode: "muted" | "
     for (const step of steps) step.mode = made;
   });
 
+/** Let steps stay where they are, or let them be moved again. */
+export const setLocked = (path: Path, ids: readonly string[], locked: boolean): Command =>
+  onBoard(locked ? "lock" : "unlock", path, (board) => {
+    for (const id of ids) stepOn(board, id).locked = locked;
+  });
+
 export const setCollapsed = (path: Path, ids: readonly string[], collapsed: boolean): Command =>
   onBoard(collapsed ? "collapse" : "expand", path, (board) => {
     for (const id of ids) stepOn(board, id).collapsed = collapsed;
@@ -179,6 +199,15 @@ export const setTargets = (ids: readonly string[]): Command => ({
   label: "set-targets",
   change: (draft) => {
     draft.targets = [...ids];
+  },
+});
+
+/** Remember a place of the document under a name. */
+export const setBookmark = (name: string, to: Bookmark): Command => ({
+  label: "bookmark",
+  change: (draft) => {
+    const known = isObject(draft.extra.bookmarks) ? draft.extra.bookmarks : {};
+    draft.extra.bookmarks = { ...known, [name]: JSON.parse(JSON.stringify(to)) as Json };
   },
 });
 

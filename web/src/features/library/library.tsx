@@ -74,7 +74,9 @@ function Row({ entry, palette }: { entry: Entry; palette: Palette }): ReactNode 
   const drag = (event: DragEvent) => {
     event.dataTransfer.setData(DRAGGED, kind);
     event.dataTransfer.effectAllowed = "copy";
+    open?.view.setState({ carried: kind });
   };
+  const dropped = () => open?.view.setState({ carried: null });
   return (
     <button
       type="button"
@@ -82,6 +84,7 @@ function Row({ entry, palette }: { entry: Entry; palette: Palette }): ReactNode 
       draggable
       title={shape.help || shape.title}
       onDragStart={drag}
+      onDragEnd={dropped}
       onClick={add}
     >
       <i className="swatch" style={{ background: socketStyle(shape.outputs[0]?.type ?? "ANY", palette).color }} />

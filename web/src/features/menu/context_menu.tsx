@@ -53,7 +53,9 @@ function forItems(menu: MenuRequest, { entry, can, brought }: Commands): MenuPar
   };
   add(...some("run.selected"));
   add(...some("view.enter", "node.unpack", "node.subgraph", "node.group", "node.replace"));
-  add(...some("node.mute", "node.bypass", "node.collapse", "node.detach"));
+  add(
+    ...some("node.mute", "node.bypass", "node.collapse", "node.detach", "node.extract", "node.hide-wires", "node.lock"),
+  );
   add(...some("edit.copy", "edit.cut", "edit.duplicate", "view.fit-selected"));
   add(...ofPacks);
   const swatches = COLORS.map(([name, color]) => ({ ...entry(`node.${name}`), color }));

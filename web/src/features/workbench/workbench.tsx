@@ -11,7 +11,6 @@ import { formIn } from "../../core/form";
 import { Button, IconButton } from "../../ui/button";
 import { t } from "../../ui/text";
 import type { WidgetServices } from "../../widgets";
-import { DRAGGED } from "../dragged";
 import { useCommands } from "../use_commands";
 import { Crumbs } from "./crumbs";
 import { widgetServices } from "./widget_services";
@@ -29,19 +28,9 @@ export function Workbench(): ReactNode {
   const off = useSettings(({ packWidgets, packsOff }) => `${packWidgets} ${packsOff.join(" ")}`);
   // biome-ignore lint/correctness/useExhaustiveDependencies: it asks for these when it is asked.
   const widgets = useMemo<WidgetServices>(() => widgetServices(editor), [editor, packs, off]);
-  const nodes = useMemo<NodeServices>(() => nodeServices(editor), [editor]);
+  const nodes = useMemo<NodeServices>(() => nodeServices(editor, open), [editor, open]);
   return (
-    <main
-      className="stage"
-      onDragOver={(event) => event.dataTransfer.types.includes(DRAGGED) && event.preventDefault()}
-      onDrop={(event) => {
-        const kind = event.dataTransfer.getData(DRAGGED);
-        if (!kind || !open || open.view.getState().readOnly) return;
-        event.preventDefault();
-        const [x, y] = open.view.getState().canvas?.toCanvas([event.clientX, event.clientY]) ?? [0, 0];
-        addNode(editor, open, kind, [x - 132, y - 16]);
-      }}
-    >
+    <main className="stage">
       {open ? <Front key={open.id} open={open} widgets={widgets} nodes={nodes} /> : null}
       {dropping ? <div className="drop-here">{t("drop.here")}</div> : null}
     </main>
@@ -94,8 +83,9 @@ function Front({ open, widgets, nodes }: Shown): ReactNode {
   );
 }
 
-function nodeServices(editor: Editor): NodeServices {
+function nodeServices(editor: Editor, open: OpenDocument | null): NodeServices {
   return {
+    addNode: (kind, at, gesture) => (open ? addNode(editor, open, kind, at, gesture) : null),
     thumbnailUrl: (file, side) => editor.client.thumbnailUrl(file, side),
     openFile: (file) => {
       const { outputs } = editor.server.getState();
