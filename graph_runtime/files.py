@@ -260,7 +260,7 @@ def _sweep(folder: Path) -> None:
 
 
 def fingerprint(path: Path) -> str:
-    """What a model holds, as 16 hex digits: of a file its size and sixteen pieces of it, of a folder its files' names too.
+    """What a model holds, as 16 hex digits: of a file its size and sixteen pieces, of a folder its files' names too.
 
     Never the whole of a large file, so it takes milliseconds; never a date or a path, so it is the same on every
     machine. It tells one model from another, and is no proof against somebody who wants two to look alike.

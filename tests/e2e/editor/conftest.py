@@ -58,10 +58,13 @@ def chromium() -> Iterator[object]:
 
 @pytest.fixture(scope="session")
 def served(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EditorServer]:
-    server = EditorServer(tmp_path_factory.mktemp("editor") / "data").start()
-    server.wait_ready()
-    yield server
-    server.stop()
+    server = EditorServer(tmp_path_factory.mktemp("editor") / "data")
+    try:
+        server.start()
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture

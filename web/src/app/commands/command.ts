@@ -1,6 +1,7 @@
 /**
  * What a person can ask for. The palette, menus, shortcuts, help and settings are all made from one table of these.
  */
+import { formIn } from "../../core/form";
 import { type Key, t } from "../../ui/text";
 import type { Editor } from "../editor";
 import type { OpenDocument } from "../open_document";
@@ -38,8 +39,17 @@ export const nameOf = (one: Pick<Command, "label" | "title">): string => one.tit
 export const selected = ({ open }: At): string[] => [...open.view.getState().selection];
 export const anySelected = (at: At): boolean => at.open.view.getState().selection.size > 0;
 
+/** What is done to what one sees on the canvas: nothing of it while the form is shown. */
+const OF_CANVAS: ReadonlySet<Group> = new Set(["edit", "node"]);
+
 /** Whether a command can be done now. */
 export function can(command: Command, at: At): boolean {
+  if (
+    OF_CANVAS.has(command.group) &&
+    !/^edit\.(undo|redo)$/.test(command.id) &&
+    formIn(at.open.document.getState()).shown
+  )
+    return false;
   if (command.edits && at.open.view.getState().readOnly) return false;
   return command.when?.(at) ?? true;
 }

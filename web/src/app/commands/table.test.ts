@@ -1,7 +1,10 @@
 import { expect, it } from "vitest";
+import { emptyDocument } from "../../core/document";
 import { TEXTS } from "../../ui/text";
+import { openDocument } from "../open_document";
 import { USUAL } from "../settings";
-import { COMMANDS, commandsFor, keysOf } from "./table";
+import { can } from "./command";
+import { COMMANDS, command, commandsFor, keysOf } from "./table";
 
 it("every command has an id of its own, a label and a group", () => {
   expect(new Set(COMMANDS.map(({ id }) => id)).size).toBe(COMMANDS.length);
@@ -27,4 +30,15 @@ it("whatever changes the document says so, and so is not offered while somebody 
   for (const one of COMMANDS) {
     if (/^edit\.(undo|redo|cut|paste|duplicate|delete)|^node\./.test(one.id)) expect(one.edits, one.id).toBe(true);
   }
+});
+
+it("nothing is done to the canvas while the form is shown instead of it", () => {
+  const document = (shown: boolean) => ({ ...emptyDocument(), extra: { form: { shown } } });
+  const at = (shown: boolean) => ({ open: openDocument("x", document(shown)), editor: {} }) as never;
+  for (const id of ["edit.all", "node.add", "node.note"]) {
+    expect(can(command(id), at(false)), id).toBe(true);
+    expect(can(command(id), at(true)), id).toBe(false);
+  }
+  expect(can(command("run.all"), at(true))).toBe(true);
+  expect(can(command("view.form"), at(true))).toBe(true);
 });

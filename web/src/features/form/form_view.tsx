@@ -1,6 +1,6 @@
 /** A workflow as a simple form: a few of its knobs in a column, the button that runs it, and what it made. */
 import { ArrowDown, ArrowUp, Plus, X } from "lucide-react";
-import { type ReactNode, useId, useMemo } from "react";
+import { type ReactNode, useId, useMemo, useState } from "react";
 import { useDocument, useEditor, useRun, useServer, useView } from "../../app/context";
 import type { OpenDocument } from "../../app/open_document";
 import { isPicture } from "../../app/pictures";
@@ -8,6 +8,7 @@ import { setAfter, setValue } from "../../core/commands";
 import { movePinned, pinKnob, showForm, unpinKnob } from "../../core/commands/form";
 import { allFields, type FormField, formFields } from "../../core/form";
 import { knobValue } from "../../core/shape";
+import type { KnobDef } from "../../core/types";
 import { Button, IconButton } from "../../ui/button";
 import { t } from "../../ui/text";
 import { type SeedProps, Widget, type WidgetServices, WidgetServicesContext } from "../../widgets";
@@ -79,7 +80,7 @@ function Field({ open, field, first, last }: Props): ReactNode {
   const place = [step, knob.name] as const;
   const palette = () => server.getState().palette;
   return (
-    <div className={`form-field ${knob.multiline ? "tall" : ""}`} data-step={step} data-knob={knob.name}>
+    <div className={`form-field ${isNarrow(knob) ? "" : "full"}`} data-step={step} data-knob={knob.name}>
       <div className="row">
         <label htmlFor={id}>{label}</label>
         <span className="quiet small cut spring">{label === title ? "" : title}</span>
@@ -125,6 +126,10 @@ function Field({ open, field, first, last }: Props): ReactNode {
   );
 }
 
+/** Two plain numbers fit beside each other. */
+const isNarrow = (knob: KnobDef): boolean =>
+  (knob.type === "INT" || knob.type === "FLOAT") && !knob.seed && !knob.slider && !knob.widget;
+
 /** Any other knob of the workflow, to be put into the form. */
 function Add({ open, shown }: { open: OpenDocument; shown: readonly FormField[] }): ReactNode {
   const { server } = useEditor();
@@ -162,6 +167,19 @@ function Add({ open, shown }: { open: OpenDocument; shown: readonly FormField[] 
   );
 }
 
+/** Small pictures are shown larger, pixel by pixel. */
+function Picture({ src }: { src: string }): ReactNode {
+  const [small, setSmall] = useState(false);
+  return (
+    <img
+      src={src}
+      alt=""
+      className={small ? "pixels" : ""}
+      onLoad={(event) => setSmall(event.currentTarget.naturalWidth < 256)}
+    />
+  );
+}
+
 /** What the newest run shows so far, or has made. */
 function Made({ open }: { open: OpenDocument }): ReactNode {
   const { client, shell } = useEditor();
@@ -179,7 +197,7 @@ function Made({ open }: { open: OpenDocument }): ReactNode {
           aria-label={file.name}
           onClick={() => shell.setState({ viewer: { files, at, against: null } })}
         >
-          <img src={client.fileUrl(file.id)} alt="" />
+          <Picture src={client.fileUrl(file.id)} />
         </button>
       ))}
       {!files.length && preview ? <img className="preview" src={preview} alt={t("form.preview")} /> : null}

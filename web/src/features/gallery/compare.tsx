@@ -1,8 +1,35 @@
-import { type ReactNode, useRef } from "react";
+import { Columns2, SquareSplitHorizontal } from "lucide-react";
+import { type ReactNode, useRef, useState } from "react";
+import { IconButton } from "../../ui/button";
 import { t } from "../../ui/text";
 
-/** Two pictures on one place; an edge that is dragged, or moved with the arrows, uncovers one or the other. */
+/** Two pictures: on one place, with an edge that uncovers one or the other; or beside each other. */
 export function Compare({ one, other }: { one: string; other: string }): ReactNode {
+  const [beside, setBeside] = useState(false);
+  return (
+    <>
+      {beside ? (
+        <div className="beside">
+          <img src={one} alt={t("gallery.this")} />
+          <img src={other} alt={t("gallery.that")} />
+        </div>
+      ) : (
+        <Slider one={one} other={other} />
+      )}
+      <div className="compare-modes" role="toolbar" aria-label={t("gallery.compare")}>
+        <IconButton label={t("gallery.over")} aria-pressed={!beside} onClick={() => setBeside(false)}>
+          <SquareSplitHorizontal size={16} />
+        </IconButton>
+        <IconButton label={t("gallery.beside")} aria-pressed={beside} onClick={() => setBeside(true)}>
+          <Columns2 size={16} />
+        </IconButton>
+      </div>
+    </>
+  );
+}
+
+/** An edge that is dragged, or moved with the arrows. */
+function Slider({ one, other }: { one: string; other: string }): ReactNode {
   const above = useRef<HTMLImageElement>(null);
   const edge = useRef<HTMLDivElement>(null);
   const show = (percent: number) => {

@@ -24,7 +24,9 @@ export default function Viewer(): ReactNode {
   const turn = (by: number) => shell.setState({ viewer: { ...viewer, at: (at + by + files.length) % files.length } });
   const choose = (index: number) => {
     const id = files[index]?.id ?? null;
-    shell.setState({ viewer: picking ? { ...viewer, against: id } : { ...viewer, at: index } });
+    // The picture that is compared with becomes the one that is looked at: they change places.
+    const other = id === against ? file.id : against;
+    shell.setState({ viewer: picking ? { ...viewer, against: id } : { ...viewer, at: index, against: other } });
     setPicking(false);
   };
   const compare = () => {
