@@ -3,6 +3,7 @@ import type { Group } from "../../app/commands/command";
 import { COMMANDS, keysOf } from "../../app/commands/table";
 import { useEditor, useSettings } from "../../app/context";
 import { spoken } from "../../app/keys";
+import { GESTURES } from "../../canvas";
 import { Dialog } from "../../ui/dialog";
 import { t } from "../../ui/text";
 import "./settings.css";
@@ -31,6 +32,15 @@ export default function HelpDialog(): ReactNode {
             ))}
           </section>
         ))}
+        <section>
+          <h3>{t("help.gestures")}</h3>
+          {GESTURES.map(([what, how]) => (
+            <div key={what} className="setting">
+              <span>{t(what)}</span>
+              <kbd>{t(how)}</kbd>
+            </div>
+          ))}
+        </section>
       </div>
       <p className="quiet">{t("help.note")}</p>
     </Dialog>
