@@ -57,6 +57,7 @@ def test_a_node_dragged_from_the_library_onto_a_wire_is_put_into_it(editor: Edit
     page.mouse.move((ax + bx) / 2 - 30, (ay + by) / 2 - 40, steps=5)
     page.mouse.move((ax + bx) / 2, (ay + by) / 2, steps=5)
     page.mouse.up()
+    expect(page.locator("[data-step]")).to_have_count(8)  # the browser says when it was dropped
     made = editor.step_of("core/turn_image")
     steps = editor.kept()["steps"]
     assert steps["save"]["inputs"]["image"] == {"join": [made, "image"]}

@@ -1,9 +1,9 @@
 /**
- * The canvas: one painted layer, and above it the nodes near what is seen, as elements. React Flow mounts and places
- * those and moves the viewport; it never sees the others, nor a wire.
+ * The canvas: one painted layer, and above it the nodes near what is seen, as elements. They lie in React Flow's viewport,
+ * which it moves; it never sees the others, nor a wire.
  */
 
-import { type Node, type NodeProps, ReactFlow, ReactFlowProvider, useStoreApi } from "@xyflow/react";
+import { ReactFlow, ReactFlowProvider, useStoreApi, ViewportPortal } from "@xyflow/react";
 import { t } from "../ui/text";
 import "@xyflow/react/dist/base.css";
 import { memo, type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
@@ -11,7 +11,7 @@ import { useStore } from "zustand";
 import { createStore, type StoreApi } from "zustand/vanilla";
 import type { RunStore, ServerStore, ViewStore } from "../app/stores";
 import type { DocumentStore } from "../core/history";
-import type { Note, Problem } from "../core/types";
+import type { Note, Problem, Rect } from "../core/types";
 import { type WidgetServices, WidgetServicesContext } from "../widgets";
 import { FAR, MAX_ZOOM, MIN_ZOOM } from "./camera";
 import "./canvas.css";
@@ -155,23 +155,13 @@ function Painted() {
   return <canvas ref={canvas} className="ll-painted" aria-hidden="true" />;
 }
 
-type FlowNode = Node<Record<string, never>, "step" | "note">;
-
-const NODE_TYPES = {
-  step: memo(({ id }: NodeProps<FlowNode>) => <StepNode id={id} />),
-  note: memo(({ id }: NodeProps<FlowNode>) => <NoteNode id={id} />),
-};
-const NO_HANDLES: [] = [];
+const NO_NODES: [] = [];
 
 function Flow() {
   const stage = useStage();
   const store = useStoreApi();
-  const nodes = useFlowNodes();
   const far = useStore(stage.stores.view, (view) => view.viewport.zoom < FAR);
 
-  useLayoutEffect(() => {
-    stage.counts.canvasCommits += 1;
-  });
   useEffect(() => {
     stage.applyCamera = (camera) => void store.getState().panZoom?.setViewport(camera);
     const follow = ([x, y, zoom]: [number, number, number]) => stage.cameraMoved({ x, y, zoom });
@@ -185,8 +175,7 @@ function Flow() {
 
   return (
     <ReactFlow
-      nodes={nodes}
-      nodeTypes={NODE_TYPES}
+      nodes={NO_NODES}
       defaultViewport={stage.camera}
       minZoom={MIN_ZOOM}
       maxZoom={MAX_ZOOM}
@@ -208,78 +197,110 @@ function Flow() {
       zoomActivationKeyCode={null}
       disableKeyboardA11y
       attributionPosition="bottom-left"
-    />
+    >
+      <ViewportPortal>
+        <Mounted />
+      </ViewportPortal>
+    </ReactFlow>
   );
 }
 
-/** What React Flow is given: the mounted steps, and notes unless seen from afar. Unchanged nodes stay the same objects. */
-function useFlowNodes(): FlowNode[] {
+interface Place {
+  id: string;
+  what: "step" | "note";
+  rect: Rect;
+  zIndex: number;
+  label: string | undefined;
+  focused: boolean;
+}
+
+/**
+ * The mounted steps and notes, each where its rectangle is. They are laid into React Flow's viewport and are none of its
+ * nodes: it would look at all of them again whenever one comes or goes.
+ */
+function Mounted() {
+  const stage = useStage();
+  const places = usePlaces();
+  useLayoutEffect(() => {
+    stage.counts.canvasCommits += 1;
+  });
+  return places.map((place) => <Placed key={place.id} place={place} />);
+}
+
+const Placed = memo(function Placed({ place: { id, what, rect, zIndex, label, focused } }: { place: Place }) {
+  const { x, y, width, height } = rect;
+  const style = { transform: `translate(${x}px,${y}px)`, width, height, zIndex };
+  if (what === "note") {
+    return (
+      <div className="react-flow__node" data-id={id} role="note" style={style}>
+        <NoteNode id={id} />
+      </div>
+    );
+  }
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a group of fields that is no form.
+    <div
+      className="react-flow__node"
+      data-id={id}
+      data-step={id}
+      role="group"
+      aria-label={label}
+      tabIndex={-1}
+      aria-current={focused ? "true" : undefined}
+      style={style}
+    >
+      <StepNode id={id} />
+    </div>
+  );
+});
+
+/** Unchanged ones stay the same objects. */
+function usePlaces(): Place[] {
   const stage = useStage();
   const { ids } = useStore(stage.window.mounted);
   const scene = useStore(stage.changes, (one) => one.scene);
   const selection = useStore(stage.stores.view, (view) => view.selection);
   const focused = useStore(stage.ui, (ui) => ui.focused);
-  const kept = useRef(new Map<string, { key: unknown[]; node: FlowNode }>());
+  const kept = useRef(new Map<string, { key: unknown[]; place: Place }>());
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `scene` counts the changes of stage.scene.
   return useMemo(() => {
     const before = kept.current;
-    const now = new Map<string, { key: unknown[]; node: FlowNode }>();
-    const keep = (id: string, key: unknown[], make: () => FlowNode) => {
+    const now = new Map<string, { key: unknown[]; place: Place }>();
+    const keep = (id: string, key: unknown[], make: () => Place) => {
       const known = before.get(id);
       const same = known?.key.every((one, at) => one === key[at]);
-      now.set(id, known && same ? known : { key, node: make() });
+      now.set(id, known && same ? known : { key, place: make() });
     };
     for (const id of ids) {
       const node = stage.scene.nodes.get(id);
       const note = stage.scene.board.notes[id];
       const at = { selected: selection.has(id), focused: focused === id };
-      if (node) keep(id, [node, at.selected, at.focused], () => stepNode(node, at));
-      else if (note) keep(id, [note, at.selected], () => noteNode(note, at.selected));
+      if (node) keep(id, [node, at.selected, at.focused], () => stepPlace(node, at));
+      else if (note) keep(id, [note, at.selected], () => notePlace(note, at.selected));
     }
     kept.current = now;
-    return [...now.values()].map((one) => one.node);
+    return [...now.values()].map((one) => one.place);
   }, [stage, ids, scene, selection, focused]);
 }
 
-function noteNode({ id, rect }: Note, selected: boolean): FlowNode {
-  const { x, y, width, height } = rect;
-  const zIndex = selected ? 1 : -1;
-  return {
-    id,
-    type: "note",
-    position: { x, y },
-    width,
-    height,
-    zIndex,
-    handles: NO_HANDLES,
-    data: {},
-    ariaRole: "note",
-  };
-}
+const notePlace = ({ id, rect }: Note, selected: boolean): Place => ({
+  id,
+  what: "note",
+  rect,
+  zIndex: selected ? 1 : -1,
+  label: undefined,
+  focused: false,
+});
 
-function stepNode(node: SceneNode, at: { selected: boolean; focused: boolean }): FlowNode {
-  const { id } = node;
-  const { x, y, width, height } = node.rect;
-  return {
-    id,
-    type: "step",
-    position: { x, y },
-    width,
-    height,
-    zIndex: at.selected ? 2 : 0,
-    handles: NO_HANDLES,
-    data: {},
-    ariaRole: "group",
-    ariaLabel: nodeLabel(node),
-    domAttributes: {
-      // React Flow hands these to the element as they are.
-      ...({ "data-step": id } as object),
-      tabIndex: -1,
-      "aria-current": at.focused ? "true" : undefined,
-    },
-  };
-}
+const stepPlace = (node: SceneNode, at: { selected: boolean; focused: boolean }): Place => ({
+  id: node.id,
+  what: "step",
+  rect: node.rect,
+  zIndex: at.selected ? 2 : 0,
+  label: nodeLabel(node),
+  focused: at.focused,
+});
 
 function LiveRegion() {
   const says = useStore(useStage().ui, (ui) => ui.says);

@@ -2,6 +2,7 @@
 
 export { Canvas, type CanvasProps } from "./canvas";
 export { enter } from "./gestures/enter";
+export { GESTURES } from "./gestures/list";
 export type { NodeServices } from "./services";
 export { socketStyle } from "./socket_style";
 export { readable } from "./words";

@@ -3,6 +3,7 @@ import { type Group, nameOf } from "../../app/commands/command";
 import { everyCommand, keysOf } from "../../app/commands/table";
 import { useEditor, useSettings } from "../../app/context";
 import { spoken } from "../../app/keys";
+import { GESTURES } from "../../canvas";
 import { Dialog } from "../../ui/dialog";
 import { t } from "../../ui/text";
 import "./settings.css";
@@ -35,6 +36,15 @@ export default function HelpDialog(): ReactNode {
               ))}
           </section>
         ))}
+        <section>
+          <h3>{t("help.gestures")}</h3>
+          {GESTURES.map(([what, how]) => (
+            <div key={what} className="setting">
+              <span>{t(what)}</span>
+              <kbd>{t(how)}</kbd>
+            </div>
+          ))}
+        </section>
       </div>
       <p className="quiet">{t("help.note")}</p>
     </Dialog>
