@@ -50,7 +50,8 @@ class Family:
     transformer  Transformer(config), velocity(net, conditioning, shape, sigmas, guidance)
     text         TextEncoder(one argument per encoder and per tokenizer): prompts to Encoded
     defaults     ENCODERS, LATENT, TEXT_LENGTH, and defaults(config): what a new workflow starts with; maybe OPTIONS,
-                 what velocity can be told beyond that, and POSITIONS, its ways for other sizes
+                 what velocity can be told beyond that, POSITIONS, its ways for other sizes, and NEGATIVE: how its text
+                 encoder is told to read a negative
     preview      COLOURS of a latent's channels
     """
 
