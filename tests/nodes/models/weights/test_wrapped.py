@@ -36,6 +36,8 @@ def packed(state: dict[str, Tensor], who: str, dtype: torch.dtype) -> tuple[dict
         file |= {stem + data: codes, stem + scales: scale}
         if who == "quanto":
             file |= {f"{stem}.{end}_scale": torch.ones(()) for end in ("input", "output")}
+        elif dtype == torch.int8:
+            file[f"{stem}._weight_zero_point"] = torch.zeros(len(tensor), 1, dtype=torch.int8)
         truth[name] = codes.float() * scale
     return file, truth
 
