@@ -9,6 +9,7 @@ import torch
 from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
 from nodes.adapted import in_use
+from nodes.models.family import family_named
 from nodes.recipes import TextEncoder
 from nodes.sockets import Conditioning, refused
 
@@ -24,6 +25,7 @@ def encode_text(
     prompt: Prompt = "",
     second_prompt: Annotated[str, Knob(multiline=True, advanced=True)] = "",
     max_length: Length = 0,
+    negative: Annotated[bool, Knob(advanced=True)] = False,
 ) -> Conditioning:
     """What a picture is to show, in the words of the model's own text encoders.
 
@@ -31,8 +33,10 @@ def encode_text(
     prompt: what is to be seen; or, for a negative, what is not
     second_prompt: for the second encoder, where a family has two; empty is the same prompt
     max_length: tokens the text is cut or filled up to; 0 takes what the model was made for
+    negative: it is a negative, which Lumina-Next reads with its capitals and a prompt without; others read both alike
     """
-    return _encoded(text_encoder, ctx, prompt, second_prompt or None, max_length)
+    how = getattr(family_named(text_encoder.family).defaults, "NEGATIVE", {}) if negative else {}
+    return _encoded(text_encoder, ctx, prompt, second_prompt or None, max_length, **how)
 
 
 @node("core/encode_text_t5", title="Encode text (CLIP and T5)", category="text")

@@ -48,7 +48,8 @@ class Family:
     keys         match(header) -> Part | None, rename(part) -> where each parameter is, KEPT:
                  what is never packed; maybe copies(part), and aliases(config): names in LoRAs
     transformer  Transformer(config), velocity(net, conditioning, shape, sigmas, guidance)
-    text         TextEncoder(one argument per encoder and per tokenizer): prompts to Encoded
+    text         TextEncoder(one argument per encoder and per tokenizer): prompts to Encoded; `defaults.NEGATIVE`,
+                 where there is one, is what it is told of a negative
     defaults     ENCODERS, LATENT, TEXT_LENGTH, and defaults(config): what a new workflow starts with; maybe OPTIONS,
                  what velocity can be told beyond that, POSITIONS, its ways for other sizes, and MAGNITUDES, how much
                  what its blocks add grows from step to step

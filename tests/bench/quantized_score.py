@@ -3,7 +3,8 @@
     python tests/bench/quantized_score.py [--prompts 64] [--seed 0]
 
 The same prompts and noise for all. Prints a line of Markdown for each: bytes of the transformer, pictures that are
-right, points lost, and how far pixels are from the exact ones.
+right, points lost, how many single pictures are right no more and only now (where these two are about as many, what was
+lost is chance), and how far pixels are from the exact ones.
 """
 
 from __future__ import annotations
@@ -35,16 +36,22 @@ def scores(prompts: int, seed: int = 0, methods: tuple[str, ...] = METHODS) -> l
         net: Any = load_transformer(detect(STARTER), torch.float32, storage=method)
         row = _row(method, dataclasses.replace(parts, transformer=net), settings, captions, seed)
         off = (row["pictures"].astype(float) - exact["pictures"]).std()
-        rows.append(row | {"lost": 100 * (exact["right"] - row["right"]), "off": off})
+        was, now = exact["each"], row["each"]
+        turned = {
+            "no more": sum(one and not other for one, other in zip(was, now, strict=True)),
+            "only now": sum(other and not one for one, other in zip(was, now, strict=True)),
+        }
+        rows.append(row | turned | {"lost": 100 * (exact["right"] - row["right"]), "off": off})
     return rows
 
 
 def _row(method: str, parts: Parts, settings: Settings, captions: list[Any], seed: int) -> dict[str, Any]:
     seeds = [seed * 100_003 + i for i in range(len(captions))]
     pictures = images(parts, [caption.text for caption in captions], seeds, settings)
-    right = tally(pictures, captions)[0]["all"]
+    told, each = tally(pictures, captions)
     size = nbytes(parts.transformer)
-    return {"method": method, "bytes": size, "right": right, "lost": 0.0, "off": 0.0, "pictures": pictures}
+    unchanged = {"lost": 0.0, "off": 0.0, "no more": 0, "only now": 0}
+    return unchanged | {"method": method, "bytes": size, "right": told["all"], "each": each, "pictures": pictures}
 
 
 if __name__ == "__main__":
@@ -53,7 +60,8 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print("| weights | MB | right | points lost | pixels off (of 255) |\n|---|---:|---:|---:|---:|")
+    print("| weights | MB | right | points lost | right no more | only now | pixels off (of 255) |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for row in scores(arguments.prompts, arguments.seed):
         sizes = f"| {row['method']} | {row['bytes'] / 1e6:.2f} | {row['right']:.1%} "
-        print(f"{sizes}| {row['lost']:.1f} | {row['off']:.2f} |")
+        print(f"{sizes}| {row['lost']:.1f} | {row['no more']} | {row['only now']} | {row['off']:.2f} |", flush=True)

@@ -203,6 +203,21 @@ def test_a_caption_is_cleaned_where_it_is_asked_for(bench: Bench) -> None:
     assert "without Gemma" in str(bench.run(steps, "gemma").problems[0])
 
 
+def test_a_negative_keeps_its_capitals_where_the_released_pipeline_leaves_them(family: str, bench: Bench) -> None:
+    def said(kind: str, prompt: str, **how: bool) -> torch.Tensor:
+        steps = {"load": graph(family)["load"]}
+        steps["text"] = (kind, {"text_encoder": "@load.text_encoder", "prompt": prompt, **how})
+        tensor: torch.Tensor = bench.good(steps, "text").one("text").tensors["text"]
+        return tensor
+
+    loud = "a BAD hand"
+    prompt, negative = said("encode_text", loud), said("encode_text", loud, negative=True)
+    assert torch.equal(prompt, negative) == (family != "lumina")
+    assert torch.equal(said("encode_text", loud.lower(), negative=True), said("encode_text", loud.lower()))
+    if family == "lumina":
+        assert torch.equal(negative, said("encode_text_gemma", loud, lower=False))
+
+
 def test_guided_channels_are_the_family_s_or_what_is_asked(family: str, bench: Bench) -> None:
     usual, all_, three = (
         bench.good(graph(family, steps=1, **knobs), "paint").one("paint").samples

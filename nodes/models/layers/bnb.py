@@ -1,4 +1,4 @@
-"""Linears that bitsandbytes computes: LLM.int8, which also rounds what goes in, and NF4. Only where it is installed.
+"""Linears that bitsandbytes computes: LLM.int8, which also rounds what goes in, NF4 and FP4. Where it is installed.
 
 LLM.int8: Dettmers et al. 2022, arXiv:2208.07339: columns of x with a number beyond 6 are multiplied in full. NF4:
 Dettmers et al. 2023, arXiv:2305.14314. Its CPU and GPU backends are bitsandbytes' own affair.
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nodes.models.layers.packed import PackedLinear
-from nodes.models.weights.packing import BITSANDBYTES, GROUP, nf4_table, split
+from nodes.models.weights.packing import BITSANDBYTES, GROUP, fp4_table, nf4_table, split
 
 OUTLIER = 6.0
 
@@ -50,9 +50,10 @@ class BitsAndBytesLinear(PackedLinear):
             state.CB, state.SCB, state.threshold, state.has_fp16_weights = self.weight, self.scales, OUTLIER, False
             out: Tensor = library.matmul(x, self.weight, bias=self.bias, state=state)
             return out
+        kind, table = ("nf4", nf4_table) if self.packing == "bnb-nf4" else ("fp4", fp4_table)
         known = library.functional.QuantState(
-            absmax=self.scales, shape=torch.Size((self.out_features, self.in_features)), quant_type="nf4",
-            code=nf4_table(x.device), blocksize=GROUP, dtype=x.dtype,
+            absmax=self.scales, shape=torch.Size((self.out_features, self.in_features)), quant_type=kind,
+            code=table(x.device), blocksize=GROUP, dtype=x.dtype,
         )  # fmt: skip
         out = library.matmul_4bit(x, self.weight.view(torch.uint8).view(-1, 1).t(), quant_state=known, bias=self.bias)
         return out

@@ -22,6 +22,8 @@ OPTIONS = ("positions", "watershed", "proportional")
 
 POSITIONS = ("watershed", "frequency", "time", "none")
 """How positions stretch to other sizes than those of training (`lumina.positions`)."""
+NEGATIVE = {"lower": False}
+"""The released pipeline puts prompts into small letters and leaves negatives as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ def prepared(
 
 def read_tensor(info: TensorInfo) -> Tensor:
     """One stored tensor by itself, in float32; integers as they are. Raises Refused for what is neither."""
-    if not readable(info, {}) and info.dtype not in INTEGERS:
+    if not readable(info) and info.dtype not in INTEGERS:
         raise bad_file(info.path, f"'{shown(info.name)}' is stored as {info.dtype}, which is not read by itself.")
     if not info.elements:  # whose shape may be any
         return torch.empty(0)
@@ -215,7 +215,7 @@ def _alike(one: TensorInfo, two: TensorInfo) -> bool:
 def _misfit(name: str, like: Tensor, pieces: list[tuple[Piece, TensorInfo]], scales: Mapping[str, Scale]) -> list[str]:
     """What is wrong with these pieces as this parameter; at most one sentence."""
     for piece, info in pieces:
-        fits = readable(info, scales) if like.is_floating_point() else info.dtype in (*INTEGERS, "BOOL")
+        fits = readable(info, piece.name in scales) if like.is_floating_point() else info.dtype in (*INTEGERS, "BOOL")
         if not fits:
             return [f"'{shown(piece.name)}' is stored as {info.dtype}, which is not read without a scale, or at all."]
         rows = _rows(info)[0] if info.elements else 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from graph_runtime.problem import Problem, Refused
-from nodes.models.weights import folder, four_bits, gguf, safetensors
+from nodes.models.weights import folder, four_bits, gguf, safetensors, wrapped
 from nodes.models.weights.config import parse_config
 from nodes.models.weights.tensor import Header, TensorInfo, bad_file, shown
 
@@ -49,7 +49,7 @@ def read_header(path: Path) -> Header:
 
     Raises Refused for anything else, malformed files and pickles included. Reads no tensor data.
     """
-    return four_bits.joined(folder.read(path, _read_file) if path.is_dir() else _read_file(path))
+    return four_bits.joined(wrapped.plain(folder.read(path, _read_file) if path.is_dir() else _read_file(path)))
 
 
 def _read_file(path: Path) -> Header:

@@ -35,6 +35,9 @@ NF4 = (
 )  # fmt: skip
 """The sixteen numbers of NF4, arXiv:2305.14314 Appendix E."""
 
+FP4 = (0.0, 1 / 192, 2 / 3, 1.0, 1 / 3, 1 / 2, 1 / 6, 1 / 4)
+"""What bitsandbytes' FP4 has by code; the codes from 8 on are the same below zero."""
+
 FP8_MOST = 448.0
 
 
@@ -130,15 +133,25 @@ def _nf4_codes(numbers: Tensor) -> tuple[Tensor, Tensor]:
     return codes, most
 
 
-def _bnb_nf4(rows: Tensor, out: Tensor) -> None:
+def _fp4_codes(numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """As `_nf4_codes`, of FP4."""
+    grouped = _grouped(numbers)
+    most = grouped.abs().amax(2)
+    shares = grouped / most.clamp_min(torch.finfo(torch.float32).tiny)[..., None]
+    rising = sorted(FP4)
+    place = sum((shares.abs() > (one + other) / 2).to(torch.int64) for one, other in pairwise(rising))
+    codes = torch.tensor([FP4.index(one) for one in rising], dtype=torch.uint8, device=shares.device)[place]
+    return codes + 8 * (shares < 0).to(torch.uint8), most
+
+
+def _bnb_four(rows: Tensor, out: Tensor, table: Callable[[torch.device], Tensor]) -> None:
     codes, tail = _codes(rows, out.shape[1])
     codes = torch.stack(codes.unflatten(2, (2, -1)).unbind(2)[::-1], 3)  # two neighbours in a byte, the first one high
-    found = torch.index_select(nf4_table(rows.device), 0, codes.reshape(-1).int()).view(*tail.shape[:1], -1, GROUP)
+    found = torch.index_select(table(rows.device), 0, codes.reshape(-1).int()).view(*tail.shape[:1], -1, GROUP)
     _ungrouped(found.mul_(tail.view(torch.float32)[..., None]), out)
 
 
-def _to_bnb_nf4(numbers: Tensor) -> Tensor:
-    codes, most = _nf4_codes(numbers)
+def _to_bnb_four(codes: Tensor, most: Tensor) -> Tensor:
     return torch.cat((((codes[..., ::2] << 4) | codes[..., 1::2]).flatten(1), most.view(torch.uint8)), 1)
 
 
@@ -158,11 +171,20 @@ PACKINGS: dict[str, Packing] = {
 }
 METHODS = tuple(PACKINGS)
 """What any weights can be packed in while they are read."""
-BITSANDBYTES = ("bnb-int8", "bnb-nf4")
-"""The same two in bitsandbytes' order of bytes, for its own products (`layers.bnb`)."""
+BITSANDBYTES = ("bnb-int8", "bnb-nf4", "bnb-fp4")
+"""What bitsandbytes has products of its own for, in its order of bytes (`layers.bnb`)."""
 PACKINGS |= {
     "bnb-int8": PACKINGS["int8"],
-    "bnb-nf4": Packing(lambda columns: 0 if columns % GROUP else _nf4_bytes(columns), _bnb_nf4, _to_bnb_nf4),
+    "bnb-nf4": Packing(
+        lambda columns: 0 if columns % GROUP else _nf4_bytes(columns),
+        lambda rows, out: _bnb_four(rows, out, nf4_table),
+        lambda numbers: _to_bnb_four(*_nf4_codes(numbers)),
+    ),
+    "bnb-fp4": Packing(
+        lambda columns: 0 if columns % GROUP else _nf4_bytes(columns),
+        lambda rows, out: _bnb_four(rows, out, fp4_table),
+        lambda numbers: _to_bnb_four(*_fp4_codes(numbers)),
+    ),
 }
 
 
@@ -222,3 +244,9 @@ def _nf4_bytes(columns: int) -> int:
 def nf4_table(device: torch.device) -> Tensor:
     """NF4's numbers as a tensor (16,)."""
     return torch.tensor(NF4, dtype=torch.float32, device=device)
+
+
+@cache
+def fp4_table(device: torch.device) -> Tensor:
+    """FP4's numbers as a tensor (16,)."""
+    return torch.tensor((*FP4, *(-one for one in FP4)), dtype=torch.float32, device=device)

@@ -22,11 +22,11 @@ NOT_READ = ("Q8_1", "Q8_K", "Q1_0")
 # Beside `X.weight`: its scale, and what the stored number is divided by. ComfyUI's two spellings, bitsandbytes' int8.
 SCALES = {".scale_weight": 1.0, ".weight_scale": 1.0, ".SCB": 127.0}
 # Beside `X.weight`: what only a quantised matrix product would need.
-ASIDE = (".scale_input", ".input_scale", ".comfy_quant", ".weight_format")
+ASIDE = (".scale_input", ".input_scale", ".output_scale", ".comfy_quant", ".weight_format")
 MARKER = "scaled_fp8"
 
 # quant_method of a config.json: those whose tensors say themselves what they are.
-READ = ("bitsandbytes", "gguf")
+READ = ("bitsandbytes", "gguf", "quanto", "torchao")
 
 # Names that only formats have which are not read.
 FOREIGN = (
@@ -54,7 +54,9 @@ def quantisation(header: Header) -> str:
                 return what
     if any(name.endswith(".SCB") for name in header.tensors):
         return "bitsandbytes int8"
-    return "scaled fp8" if any(name.endswith(tuple(SCALES)) for name in header.tensors) else ""
+    scaled = (f"{name.removesuffix(mark)}.weight" for mark in SCALES for name in header.tensors if name.endswith(mark))
+    found = next((header.tensors[name].dtype for name in scaled if name in header), "")
+    return "scaled int8" if found == "I8" else "scaled fp8" if found else ""
 
 
 def check_method(header: Header) -> None:
@@ -63,7 +65,9 @@ def check_method(header: Header) -> None:
     method = told.get("quant_method") if isinstance(told, Mapping) else None
     if method is not None and method not in READ:
         what = f"Its config.json says that its weights are packed by {shown(str(method))}, which is not read."
-        raise bad_file(header.path, what, "Use the bf16, fp8, GGUF or bitsandbytes version of this model.")
+        raise bad_file(
+            header.path, what, "Use the bf16, fp8, GGUF, bitsandbytes, quanto or torchao version of this model."
+        )
 
 
 def separate(header: Header) -> tuple[Header, dict[str, Scale]]:
@@ -96,10 +100,10 @@ def _is_aside(name: str) -> bool:
     return name.endswith((*SCALES, *ASIDE)) or name == MARKER or name.endswith("." + MARKER)
 
 
-def readable(info: TensorInfo, scales: Mapping[str, Scale]) -> bool:
+def readable(info: TensorInfo, scaled: bool = False) -> bool:
     """Whether the stored numbers can be decoded: a plain float, an integer with its scale, or GGUF's blocks."""
     if info.dtype in FLOATS or isinstance(info, FourBits):
         return True
     if info.dtype in INTEGERS:
-        return info.name in scales
+        return scaled
     return BLOCKS.get(info.dtype, (1, 0))[0] > 1 and info.dtype not in NOT_READ

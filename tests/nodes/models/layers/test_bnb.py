@@ -29,16 +29,21 @@ def drawn() -> tuple[Tensor, Tensor, Tensor]:
     return torch.randn(96, 128, generator=g) * 0.05, torch.randn(96, generator=g), torch.randn(2, 7, 128, generator=g)
 
 
-def test_nf4_has_the_codes_and_scales_that_bitsandbytes_makes() -> None:
+@pytest.mark.parametrize("kind", ["nf4", "fp4"])
+def test_four_bits_have_the_codes_and_scales_that_bitsandbytes_makes(kind: str) -> None:
     weight, bias, _ = drawn()
-    one = filled(weight, bias, "bnb-nf4")
-    codes, state = bnb.functional.quantize_4bit(weight, blocksize=64, quant_type="nf4")
-    assert torch.equal(one.weight.view(torch.uint8).flatten(), codes.flatten())
+    one = filled(weight, bias, f"bnb-{kind}")
+    codes, state = bnb.functional.quantize_4bit(weight, blocksize=64, quant_type=kind)
+    ours, theirs = (both.view(torch.uint8).flatten() for both in (one.weight, codes))
+    nothing = torch.tensor([0, 8]) if kind == "fp4" else torch.tensor([-1])  # FP4 has two zeroes
+    for shift in (4, 0):
+        mine, its = (both >> shift & 15 for both in (ours, theirs))
+        assert bool(((mine == its) | (torch.isin(mine, nothing) & torch.isin(its, nothing))).all())
     assert torch.equal(one.scales, state.absmax)
-    pack, numbers = PACKINGS["bnb-nf4"].pack, torch.empty_like(weight)
+    pack, numbers = PACKINGS[f"bnb-{kind}"].pack, torch.empty_like(weight)
     assert pack is not None
-    unpack(pack(weight), "bnb-nf4", numbers)
-    assert torch.equal(numbers, bnb.functional.dequantize_4bit(codes, state))
+    unpack(pack(weight), f"bnb-{kind}", numbers)
+    assert torch.allclose(numbers, bnb.functional.dequantize_4bit(codes, state), rtol=1e-6, atol=0)
 
 
 def test_int8_has_the_codes_and_scales_that_bitsandbytes_makes() -> None:
@@ -51,7 +56,7 @@ def test_int8_has_the_codes_and_scales_that_bitsandbytes_makes() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-@pytest.mark.parametrize(("packing", "off"), [("bnb-int8", 0.02), ("bnb-nf4", 0.12)])
+@pytest.mark.parametrize(("packing", "off"), [("bnb-int8", 0.02), ("bnb-nf4", 0.12), ("bnb-fp4", 0.16)])
 def test_the_product_is_the_exact_one_but_for_rounding(packing: str, off: float, dtype: torch.dtype) -> None:
     weight, bias, x = drawn()
     one = filled(weight, bias.to(dtype), packing)
