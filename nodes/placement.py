@@ -29,7 +29,7 @@ def place_model(model: Model, *, device: Annotated[str, Knob(choices=lambda: (*d
     model: that paints
     device: auto is where the worker computes; balanced shares its blocks out to all GPUs, by their memory
     """
-    return replace(model, device=device)
+    return replace(model, placed_on=device)
 
 
 @node("core/place_text_encoder", title="Place text encoder", category="loaders")
@@ -39,7 +39,7 @@ def place_text_encoder(text_encoder: TextEncoder, *, device: Device = AUTO) -> T
     text_encoder: that reads prompts
     device: auto is where the worker computes; cpu leaves the GPU to the model
     """
-    return replace(text_encoder, device=device)
+    return replace(text_encoder, placed_on=device)
 
 
 @node("core/place_vae", title="Place VAE", category="loaders")
@@ -49,4 +49,4 @@ def place_vae(vae: Vae, *, device: Device = AUTO) -> Vae:
     vae: between pictures and latents
     device: auto is where the worker computes
     """
-    return replace(vae, device=device)
+    return replace(vae, placed_on=device)

@@ -190,7 +190,7 @@ class Model:
 
     storage   how its weights are kept in memory: one of `weights.storage.STORAGES`
     loras     what is added to its matrices, in this order
-    device    where it computes: "auto" is where its worker does, "balanced" is on all GPUs
+    placed_on where it computes: "auto" is where its worker does, "balanced" is on all GPUs
     defaults  what it is best used with: the family's record, changed by what lies beside the file
     vae       its autoencoder, where that is small enough to be asked what a latent looks like
     options   what only its family can be told, by name (`nodes.model_options`)
@@ -208,10 +208,10 @@ class Model:
     options: tuple[tuple[str, Any], ...] = ()
     storage: str = UNPACKED
     loras: tuple[Applied, ...] = ()
-    device: str = "auto"
+    placed_on: str = "auto"
 
     def key(self) -> str:
-        kept = f"{self.dtype} {self.storage}{_at(self.device)}{_on_it(self.loras)}"
+        kept = f"{self.dtype} {self.storage}{_at(self.placed_on)}{_on_it(self.loras)}"
         return f"model {self.stored.path} {self.stored.stamp} {kept}"
 
     def nbytes(self) -> int:
@@ -220,7 +220,7 @@ class Model:
 
     def _several(self, first: str) -> tuple[str, ...]:
         """The GPUs that it is shared out to; none if it is on one device."""
-        found = gpus(first) if self.device == BALANCED else ()
+        found = gpus(first) if self.placed_on == BALANCED else ()
         return found if len(found) > 1 else ()
 
     def together(self) -> tuple[Recipe, ...]:
@@ -273,7 +273,7 @@ class TextEncoder:
     encoders     kind of encoder and its file, for each that the family reads with; one file may have several
     storage      how their weights are kept in memory: one of `weights.storage.STORAGES`
     loras        what is added to their matrices, in this order
-    device       where they compute; "auto" is where their worker does
+    placed_on    where they compute; "auto" is where their worker does
     tokenizers   a folder with `tokenizer`, `tokenizer_2`, …, for files that come without
     reach        layers of a language model that are loaded: 0 is those that are read, −1 all and what it writes with
     text_length  tokens of a text when nobody says
@@ -289,7 +289,7 @@ class TextEncoder:
     text_length: int = field(default=0, compare=False)
     storage: str = UNPACKED
     loras: tuple[Applied, ...] = ()
-    device: str = "auto"
+    placed_on: str = "auto"
 
     @property
     def places(self) -> tuple[Stored, ...]:
@@ -298,7 +298,7 @@ class TextEncoder:
 
     def key(self) -> str:
         places = " ".join(f"{stored.path} {stored.stamp}" for stored in self.places)
-        kept = f"{self.dtype} {self.reach} {self.storage}{_at(self.device)}{_on_it(self.loras)}"
+        kept = f"{self.dtype} {self.reach} {self.storage}{_at(self.placed_on)}{_on_it(self.loras)}"
         return f"text encoder {self.family} {places} {kept}"
 
     def nbytes(self) -> int:
@@ -361,7 +361,7 @@ class Vae:
     channels, factor  of its latents, and pixels per cell
     family            whose latents it makes; "" where several families share them, or nobody knows
     space             scale and shift of the latents, where its file does not say
-    device            where it computes; "auto" is where its worker does
+    placed_on         where it computes; "auto" is where its worker does
     """
 
     title: str
@@ -372,10 +372,10 @@ class Vae:
     channels: int
     factor: int
     space: LatentFormat | None = None
-    device: str = "auto"
+    placed_on: str = "auto"
 
     def key(self) -> str:
-        return f"vae {self.stored.path} {self.stored.stamp} {self.dtype} {self.space}{_at(self.device)}"
+        return f"vae {self.stored.path} {self.stored.stamp} {self.dtype} {self.space}{_at(self.placed_on)}"
 
     def nbytes(self) -> int:
         return self.size
