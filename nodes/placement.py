@@ -5,25 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-import torch
-
 from graph_runtime.node import Knob, node
 from nodes.recipes import BALANCED, Model, TextEncoder, Vae
 
 AUTO = "auto"
 
 
-def devices() -> tuple[str, ...]:
-    """What may be chosen on this machine."""
-    gpus = (f"cuda:{number}" for number in range(torch.cuda.device_count()))
-    return AUTO, "cpu", *gpus
+GPUS = tuple(f"cuda:{number}" for number in range(8))
+"""Which of them are there is not asked when a workflow is read: one made elsewhere stays as it is, and says so when it
+is run."""
 
-
-Device = Annotated[str, Knob(choices=devices)]
+Device = Annotated[str, Knob(choices=lambda: (AUTO, "cpu", *GPUS))]
 
 
 @node("core/place_model", title="Place model", category="loaders")
-def place_model(model: Model, *, device: Annotated[str, Knob(choices=lambda: (*devices(), BALANCED))] = AUTO) -> Model:
+def place_model(
+    model: Model, *, device: Annotated[str, Knob(choices=lambda: (AUTO, "cpu", *GPUS, BALANCED))] = AUTO
+) -> Model:
     """Where a model paints.
 
     model: that paints
