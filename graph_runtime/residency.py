@@ -68,7 +68,7 @@ class Residency:
         """`gpu_bytes` is the device's budget; where `device` is "cpu" it is not looked at.
 
         spare      bytes beyond the budget that are there to be worked with
-        budget_of  bytes for models on another GPU, for recipes whose `device` names one
+        budget_of  bytes for models on another GPU, for recipes whose `placed_on` names one
         """
         self._spare, self._budget_of = spare, budget_of
         self._elsewhere: dict[str, Residency] = {}  # recipes with a device of their own
@@ -168,7 +168,9 @@ class Residency:
                 for held in sorted(self._held.values(), key=lambda held: -held.used)
             ]
             for other in self._elsewhere.values():
-                models += [{**model, "device": other.device, "device_bytes": 0} for model in other.report()["models"]]
+                for model in other.report()["models"]:
+                    there = {"device": other.device, "elsewhere_bytes": model["device_bytes"]}
+                    models.append({**model, "device_bytes": 0, **there})
             return {
                 "device": self.device,
                 "device_budget": self._device_budget,
@@ -180,7 +182,7 @@ class Residency:
 
     def _other(self, recipe: Recipe) -> Residency | None:
         """Who holds the models of a device that is not this one; on the host it may take what this one has not."""
-        device = getattr(recipe, "device", "auto")
+        device = getattr(recipe, "placed_on", "auto")
         if device in ("auto", "balanced", self.device):
             return None
         with self._lock:

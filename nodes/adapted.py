@@ -79,9 +79,9 @@ class Lora:
         return self.size
 
     @property
-    def device(self) -> str:
+    def placed_on(self) -> str:
         """Where its model computes."""
-        return self.base.device
+        return self.base.placed_on
 
     def fresh(self) -> bool:
         return self.stored.fresh()

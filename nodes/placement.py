@@ -5,31 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-import torch
-
 from graph_runtime.node import Knob, node
 from nodes.recipes import BALANCED, Model, TextEncoder, Vae
 
 AUTO = "auto"
 
 
-def devices() -> tuple[str, ...]:
-    """What may be chosen on this machine."""
-    gpus = (f"cuda:{number}" for number in range(torch.cuda.device_count()))
-    return AUTO, "cpu", *gpus
+GPUS = tuple(f"cuda:{number}" for number in range(8))
+"""Which of them are there is not asked when a workflow is read: one made elsewhere stays as it is, and says so when it
+is run."""
 
-
-Device = Annotated[str, Knob(choices=devices)]
+Device = Annotated[str, Knob(choices=lambda: (AUTO, "cpu", *GPUS))]
 
 
 @node("core/place_model", title="Place model", category="loaders")
-def place_model(model: Model, *, device: Annotated[str, Knob(choices=lambda: (*devices(), BALANCED))] = AUTO) -> Model:
+def place_model(
+    model: Model, *, device: Annotated[str, Knob(choices=lambda: (AUTO, "cpu", *GPUS, BALANCED))] = AUTO
+) -> Model:
     """Where a model paints.
 
     model: that paints
     device: auto is where the worker computes; balanced shares its blocks out to all GPUs, by their memory
     """
-    return replace(model, device=device)
+    return replace(model, placed_on=device)
 
 
 @node("core/place_text_encoder", title="Place text encoder", category="loaders")
@@ -39,7 +37,7 @@ def place_text_encoder(text_encoder: TextEncoder, *, device: Device = AUTO) -> T
     text_encoder: that reads prompts
     device: auto is where the worker computes; cpu leaves the GPU to the model
     """
-    return replace(text_encoder, device=device)
+    return replace(text_encoder, placed_on=device)
 
 
 @node("core/place_vae", title="Place VAE", category="loaders")
@@ -49,4 +47,4 @@ def place_vae(vae: Vae, *, device: Device = AUTO) -> Vae:
     vae: between pictures and latents
     device: auto is where the worker computes
     """
-    return replace(vae, device=device)
+    return replace(vae, placed_on=device)

@@ -197,7 +197,7 @@ class Model:
 
     storage   how its weights are kept in memory: one of `weights.storage.STORAGES`
     loras     what is added to its matrices, in this order
-    device    where it computes: "auto" is where its worker does, "balanced" is on all GPUs
+    placed_on where it computes: "auto" is where its worker does, "balanced" is on all GPUs
     defaults  what it is best used with: the family's record, changed by what lies beside the file
     vae       its autoencoder, where that is small enough to be asked what a latent looks like
     options   what only its family can be told, by name (`nodes.model_options`)
@@ -219,10 +219,10 @@ class Model:
     attention: str = AUTO
     compiled: bool = False
     skipping: Skipping | None = None
-    device: str = "auto"
+    placed_on: str = "auto"
 
     def key(self) -> str:
-        kept = f"{self.dtype} {self.storage}{_at(self.device)}{_on_it(self.loras)}"
+        kept = f"{self.dtype} {self.storage}{_at(self.placed_on)}{_on_it(self.loras)}"
         return f"model {self.stored.path} {self.stored.stamp} {kept}"
 
     def nbytes(self) -> int:
@@ -231,7 +231,7 @@ class Model:
 
     def _several(self, first: str) -> tuple[str, ...]:
         """The GPUs that it is shared out to; none if it is on one device."""
-        found = gpus(first) if self.device == BALANCED else ()
+        found = gpus(first) if self.placed_on == BALANCED else ()
         return found if len(found) > 1 else ()
 
     def together(self) -> tuple[Recipe, ...]:
@@ -285,7 +285,7 @@ class TextEncoder:
     encoders     kind of encoder and its file, for each that the family reads with; one file may have several
     storage      how their weights are kept in memory: one of `weights.storage.STORAGES`
     loras        what is added to their matrices, in this order
-    device       where they compute; "auto" is where their worker does
+    placed_on    where they compute; "auto" is where their worker does
     tokenizers   a folder with `tokenizer`, `tokenizer_2`, …, for files that come without
     reach        layers of a language model that are loaded: 0 is those that are read, −1 all and what it writes with
     text_length  tokens of a text when nobody says
@@ -301,7 +301,7 @@ class TextEncoder:
     text_length: int = field(default=0, compare=False)
     storage: str = UNPACKED
     loras: tuple[Applied, ...] = ()
-    device: str = "auto"
+    placed_on: str = "auto"
 
     @property
     def places(self) -> tuple[Stored, ...]:
@@ -310,7 +310,7 @@ class TextEncoder:
 
     def key(self) -> str:
         places = " ".join(f"{stored.path} {stored.stamp}" for stored in self.places)
-        kept = f"{self.dtype} {self.reach} {self.storage}{_at(self.device)}{_on_it(self.loras)}"
+        kept = f"{self.dtype} {self.reach} {self.storage}{_at(self.placed_on)}{_on_it(self.loras)}"
         return f"text encoder {self.family} {places} {kept}"
 
     def nbytes(self) -> int:
@@ -374,7 +374,7 @@ class Vae:
     family            whose latents it makes; "" where several families share them, or nobody knows
     space             scale and shift of the latents, where its file does not say
     layout            of its convolutions in memory: one of LAYOUTS
-    device            where it computes; "auto" is where its worker does
+    placed_on         where it computes; "auto" is where its worker does
     """
 
     title: str
@@ -386,10 +386,10 @@ class Vae:
     factor: int
     space: LatentFormat | None = None
     layout: str = AUTO
-    device: str = "auto"
+    placed_on: str = "auto"
 
     def key(self) -> str:
-        kept = f"{self.dtype} {self.space} {self.layout}{_at(self.device)}"
+        kept = f"{self.dtype} {self.space} {self.layout}{_at(self.placed_on)}"
         return f"vae {self.stored.path} {self.stored.stamp} {kept}"
 
     def nbytes(self) -> int:

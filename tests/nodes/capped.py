@@ -35,7 +35,7 @@ SIZES: dict[str, tuple[dict[str, Any], dict[str, object]]] = {
     "auraflow": ({"width": 256, "double_blocks": 3, "single_blocks": 4}, {"num_attention_heads": 4}),
     "lumina": ({"width": 512, "layers": 5, "mlp": 1024, "condition": 256}, {"sample_size": 16}),
     "flux2": (
-        {"width": 384, "heads": 3, "axes": (32, 32, 32, 32), "mlp": 1152, "double_blocks": 2, "single_blocks": 4},
+        {"width": 384, "heads": 3, "axes": (32, 32, 32, 32), "mlp": 1152, "double_blocks": 2, "single_blocks": 7},
         {},
     ),
 }

@@ -27,7 +27,7 @@ def test_placing_a_models_parts_changes_nothing_else(bench: Bench) -> None:
         steps[prefix] = ("decode", {"latent": f"@{prefix}_paint.latent", "vae": vae})
     ran = bench.good(steps, "plain", "placed", "model")
     assert torch.equal(ran.one("plain").pixels, ran.one("placed").pixels)
-    assert ran.one("model").device == "balanced" and "balanced" in ran.one("model").key()
+    assert ran.one("model").placed_on == "balanced" and "balanced" in ran.one("model").key()
 
 
 class Weights:
@@ -45,7 +45,7 @@ class Weights:
 
 class Placed:
     def __init__(self, title: str, count: int, device: str = "auto") -> None:
-        self.title, self.count, self.device = title, count, device
+        self.title, self.count, self.placed_on = title, count, device
         self.loaded: list[str] = []
 
     def key(self) -> str:

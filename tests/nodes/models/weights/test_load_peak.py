@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 ROOT = Path(__file__).parents[4]
 ROWS, COLUMNS, COUNT = 1024, 4096, 12
-AT_ONCE = 48 << 20  # bytes beyond the weights: what four readers convert at a time, and what allocators keep
+AT_ONCE = 96 << 20  # bytes beyond the weights: what four readers convert or pack at a time, and what allocators keep
 
 PROGRAM = """
 import json, sys, threading
