@@ -127,6 +127,9 @@ class _Nothing:
     def use(self, recipe: Recipe) -> AbstractContextManager[Any]:
         raise NotImplementedError
 
+    def room(self, nbytes: int) -> bool:
+        raise NotImplementedError
+
     def find(self, kind: str, name: str) -> Path:
         raise NotImplementedError
 

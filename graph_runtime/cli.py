@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     for name in FLAGS:
         field = Settings.model_fields[name]
         spellings = ["--data-dir", "--data"] if name == "data_dir" else ["--" + name.replace("_", "-")]
-        settings.add_argument(*spellings, metavar=name.upper(), help=field.description)
+        settings.add_argument(*spellings, metavar=name.upper(), help=(field.description or "").replace("%", "%%"))
     common.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
     top = argparse.ArgumentParser("latentloom", description="Run node graphs of flow-matching image models.")
@@ -85,6 +85,9 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--log-json", action="store_true", help="write the log as JSON, one object on each line")
     open_ = add("open", open_editor, "Open the editor of a server that runs on this machine.")
     open_.add_argument("--server", default="http://127.0.0.1:8188", metavar="URL")
+    plan = add("plan", plan_workflow, "Tell what a workflow would have in memory, step by step; nothing is run.")
+    plan.add_argument("workflow", nargs="?", type=Path, metavar="WORKFLOW", help="JSON, or a picture saved with one")
+    plan.add_argument("--set", action="append", default=[], metavar="STEP.KNOB=VALUE", help="change a knob; repeatable")
     add("nodes", list_nodes, "List every node there is.")
     inspect = add("inspect", inspect_checkpoint, "Tell what a checkpoint is, from its headers.")
     inspect.add_argument("path", type=Path, metavar="FILE_OR_FOLDER")
@@ -97,9 +100,9 @@ def parser() -> argparse.ArgumentParser:
 
 def settings_of(asked: argparse.Namespace) -> Settings:
     flags: dict[str, Any] = {name: getattr(asked, name) for name in FLAGS}
-    if asked.command is run_workflow:
+    if asked.command in (run_workflow, plan_workflow):
         # Who types a command may name any file; a relative one is meant from where they are.
-        flags |= {"allow_absolute_paths": True, "output_dir": asked.out}
+        flags |= {"allow_absolute_paths": True, "output_dir": getattr(asked, "out", None)}
     return read_settings(flags, asked.config)
 
 
@@ -139,6 +142,25 @@ def run_workflow(asked: argparse.Namespace, settings: Settings) -> int:
                 terminal.out(file)
     terminal.say_problems(report.problems)
     return ENDINGS[report.status]
+
+
+def plan_workflow(asked: argparse.Namespace, settings: Settings) -> int:
+    """`latentloom plan`: a table of the steps that use models."""
+    path = asked.workflow or oneshot.starter(settings)
+    source = oneshot.read_source(path, settings)
+    worker = ProcessWorker(settings)
+    try:
+        changes = oneshot.Changes(tuple(map(pair, asked.set)))
+        prepared = oneshot.prepare(source, read_defs(worker.hello()), changes, str(path))
+        told = worker.ask("plan", {"graph": prepared.graph.to_json()}, 120.0)
+    finally:
+        worker.close()
+    if asked.json:
+        show_json(told)
+    else:
+        titles = {id: step.title or id for id, step in prepared.document.steps.items()}
+        terminal.show_plan(told, titles)
+    return DONE
 
 
 def server_worker(asked: argparse.Namespace, settings: Settings) -> WorkerHandle:

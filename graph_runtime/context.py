@@ -124,6 +124,8 @@ class Services(Protocol):
 
     def use(self, recipe: Recipe) -> AbstractContextManager[Any]: ...
 
+    def room(self, nbytes: int) -> bool: ...
+
     def find(self, kind: str, name: str) -> Path: ...
 
     def save(self, run: str, name: str, suffix: str, write: Callable[[BinaryIO], None], kind: str) -> Path: ...
@@ -185,6 +187,10 @@ class Context:
         """The model of this recipe, in memory and on the device for as long as the `with` block lasts."""
         self.used_model = True
         return self._services.use(recipe)
+
+    def room(self, nbytes: int) -> bool:
+        """Whether so many bytes may be worked with beside the models in use; those that are not in use leave for it."""
+        return self._services.room(nbytes)
 
     def find(self, kind: str, name: str) -> Path:
         """The file called `name` among the files of a kind ("image", "checkpoint", …).

@@ -57,8 +57,12 @@ class _Held:
 class Residency:
     """The models of one worker. Every method may be called from any thread."""
 
-    def __init__(self, device: str, gpu_bytes: int, host_bytes: int) -> None:
-        """`gpu_bytes` is the device's budget; where `device` is "cpu" it is not looked at."""
+    def __init__(self, device: str, gpu_bytes: int, host_bytes: int, spare: int = 0) -> None:
+        """`gpu_bytes` is the device's budget; where `device` is "cpu" it is not looked at.
+
+        spare   bytes beyond the budget that are there to be worked with
+        """
+        self._spare = spare
         self.device = device
         self._one_memory = device == HOST
         self._device_budget = host_bytes if self._one_memory else gpu_bytes
@@ -104,10 +108,16 @@ class Residency:
             return retry
 
     def make_room(self, wanted: int) -> bool:
-        """Let models that are not in use leave the device until `wanted` bytes are free; whether they are then."""
+        """Let models that are not in use leave the device until there are `wanted` bytes to work with; are there now?
+
+        Models stay where they are if all of them together would not be enough.
+        """
         with self._lock:
+            wanted -= self._spare
+            if wanted > self._device_budget - self._device_bytes(in_use=True):
+                return wanted <= 0
             self._make_room(wanted)
-            return self._device_budget - self._device_bytes() >= wanted
+            return True
 
     def evict(self, *, close: bool = True) -> None:
         """Let every model go that is not in use: for good, or (`close=False`) from the device to the host."""

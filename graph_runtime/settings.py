@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -35,14 +45,35 @@ def _split(value: object) -> object:
     return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
 
 
+def _memory(value: object) -> int | float | None:
+    """Bytes as a whole number, a share of all there is as a float from 0 to 1, or None for "auto"."""
+    if value is None or (isinstance(value, str) and value.strip().lower() in ("", "auto")):
+        return None
+    share = value if isinstance(value, float) else None
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            share = float(value.strip()[:-1]) / 100
+        except ValueError:
+            raise ValueError("before the % comes a number") from None
+    if share is None:
+        return int(TypeAdapter(Bytes).validate_python(value))
+    if not 0 <= share <= 1:
+        raise ValueError("a share is from 0 % to 100 %")
+    return share
+
+
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Several = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split)]
 Bytes = Annotated[ByteSize, Field(ge=0)]
+Memory = Annotated[int | float | None, PlainValidator(_memory)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
-    """Every setting, its default and what it means. Sizes are bytes, or text such as "6GB" (10⁹) and "6GiB" (2³⁰)."""
+    """Every setting, its default and what it means. Sizes are bytes, or text such as "6GB" (10⁹) and "6GiB" (2³⁰).
+
+    Memory for models may also be a share, "80%", or "auto".
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,8 +93,8 @@ class Settings(BaseModel):
 
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, mps, cuda or cuda:1")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="what models compute in")
-    gpu_memory: Bytes | None = Field(None, description="of the GPU's memory, for models; all but a reserve if not set")
-    host_memory: Bytes | None = Field(None, description="of the machine's memory, for models; most of it if not set")
+    gpu_memory: Memory = Field(None, description="of the GPU's memory, for models: 12GB, 80%, auto (all but a reserve)")
+    host_memory: Memory = Field(None, description="of the machine's memory, for models: 12GB, 80%, auto (most of it)")
     threads: int = Field(0, ge=0, le=1024, description="threads that compute on the CPU; 0 leaves the choice to torch")
 
     cache_memory: Bytes = Field(ByteSize(1 << 30), description="results kept in memory")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from graph_runtime.doctor import Finding
@@ -71,6 +71,29 @@ def show_checkpoint(facts: Mapping[str, Any]) -> None:
         out(f"  {name:14} {part['kind']} ({part['layout']}), {part['dtype']}{packing}, {count}, {size(part['bytes'])}")
 
 
+def show_plan(told: Mapping[str, Any], titles: Mapping[str, str]) -> None:
+    """What a workflow would have in memory: the budgets, and each step that uses models, with why."""
+    host = f", {size(told['host_budget'])} of the machine's" if told["host_budget"] else ""
+    out(f"{size(told['device_budget'])} for models on {told['device']}{host}. Plan: {told['plan']}.")
+    rows = [
+        {
+            "step": titles.get(row["step"], row["step"]),
+            "uses": one["title"],
+            "plan": one["plan"],
+            "device": size(one["device_bytes"]),
+            "host": size(one["host_bytes"]),
+            "in all": size(row["device_bytes"]),
+            "why": one["why"],
+        }
+        for row in told["steps"]
+        for one in row["uses"]
+    ]
+    show_table(rows, left=("step", "uses", "plan", "why"))
+    for row in told["steps"]:
+        if row["unknown"]:
+            out(f"{titles.get(row['step'], row['step'])}: what it uses is only known once what it needs has run.")
+
+
 def show_findings(findings: Iterable[Finding]) -> None:
     """What the doctor found."""
     marks = {"ok": "ok      ", "warning": "warning ", "failed": "FAILED  "}
@@ -80,10 +103,13 @@ def show_findings(findings: Iterable[Finding]) -> None:
             out(f"{'':24}{one.fix}")
 
 
-def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows with the same names as columns, numbers to one decimal place."""
+def show_table(rows: Sequence[Mapping[str, Any]], left: Collection[str] = ()) -> None:
+    """Rows with the same names as columns, numbers to one decimal place; columns of these names begin at the left."""
     cells = [[f"{value:,.1f}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
     lines = [list(rows[0]) if rows else [], *cells]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    begins = [name in left for name in lines[0]]
     for line in lines:
-        out("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+        cells_of_line = zip(line, widths, begins, strict=True)
+        aligned = (cell.ljust(width) if first else cell.rjust(width) for cell, width, first in cells_of_line)
+        out("  ".join(aligned).rstrip())

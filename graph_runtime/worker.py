@@ -29,12 +29,13 @@ from graph_runtime.context import Recipe
 from graph_runtime.events import Event, RunFinished, Wrote
 from graph_runtime.executor import Emit, Executor, RunResult
 from graph_runtime.files import Files
+from graph_runtime.forecast import forecast
 from graph_runtime.graph import Graph
 from graph_runtime.model_shelf import ModelShelf
 from graph_runtime.node_def import NodeDef
 from graph_runtime.packs import Announce, Pack, hook, load_packs
 from graph_runtime.problem import Problem, Refused
-from graph_runtime.residency import Residency, is_out_of_memory
+from graph_runtime.residency import HOST, Residency, is_out_of_memory
 from graph_runtime.settings import Settings
 from graph_runtime.sockets import socket_of
 from graph_runtime.values import Many, value_type
@@ -132,6 +133,9 @@ class WorkerServices:
     def use(self, recipe: Recipe) -> AbstractContextManager[Any]:
         return self.residency.use(recipe)
 
+    def room(self, nbytes: int) -> bool:
+        return self.residency.make_room(nbytes)
+
     def find(self, kind: str, name: str) -> Path:
         return self.files.find(kind, name)
 
@@ -164,7 +168,8 @@ class Worker:
         shipped = {label: path for pack in self.packs for label, path in pack.files.items()}
         self.files = Files(settings, shipped)
         self.models = ModelShelf(self.files, hook(self.packs, "inspect"))
-        self.residency = Residency(self.machine.device, *memory_budgets(settings, self.machine.memory))
+        self.budgets = memory_budgets(settings, self.machine.memory)
+        self.residency = Residency(self.machine.device, *self.budgets, self._spare())
         cache = Cache(
             settings.cache_memory,
             settings.cache_dir if settings.cache_disk else None,
@@ -241,6 +246,7 @@ class Worker:
             files      {"kind": …} → the names of the files of a kind
             workflow   {"path": …} → the workflow in a file, by the packs' hook `read_workflow`; None if there is none
             memory     what is in memory
+            plan       {"graph": …} → what would be in memory, step by step, if the graph were run from an empty one
 
         Raises Refused.
         """
@@ -254,7 +260,23 @@ class Worker:
                 return read(Path(given["path"])) if read else None
             case "memory":
                 return self.residency.report()
+            case "plan":
+                graph = Graph.from_json(given["graph"])
+                return forecast(graph, self.defs, self.sockets, self.files, self._empty())
         raise Refused(Problem("unknown-question", what[:40], "no worker knows this question.", "Ask another."))
+
+    def _spare(self) -> int:
+        """Bytes of the device that no budget has, if nobody has said how much of it is for models."""
+        on_host = self.machine.device == HOST
+        said = self.settings.host_memory if on_host else self.settings.gpu_memory
+        budget = self.budgets[1] // 4 if on_host else self.machine.memory - self.budgets[0]
+        return 0 if said is not None else max(0, budget)
+
+    def _empty(self) -> Residency:
+        """Books of the same budgets with nothing in them. `gpu_memory` in bytes counts where there is no GPU, too: then
+        it is a GPU that somebody thinks of."""
+        imagined = self.machine.device == HOST and isinstance(self.settings.gpu_memory, int)
+        return Residency("gpu" if imagined else self.machine.device, *self.budgets)
 
     def close(self) -> None:
         """Let go of the models."""
@@ -276,10 +298,21 @@ def memory_budgets(settings: Settings, device_memory: int) -> tuple[int, int]:
 
     On the device a tenth, and at least 1.5 GB, stay free; of the host's memory a fifth of what is available.
     """
-    gpu, host = settings.gpu_memory, settings.host_memory
-    device = gpu if gpu is not None else device_memory - max(device_memory // 10, 1_500_000_000)
-    available = min(psutil.virtual_memory().available, _container_limit())
-    return max(0, device), host if host is not None else available * 4 // 5
+    machine = psutil.virtual_memory()
+    limit = _container_limit()
+    device = device_memory - max(device_memory // 10, 1_500_000_000)
+    available = min(machine.available, limit) * 4 // 5
+    return (
+        max(0, _amount(settings.gpu_memory, device_memory, device)),
+        _amount(settings.host_memory, min(machine.total, limit), available),
+    )
+
+
+def _amount(said: float | None, whole: int, unsaid: int) -> int:
+    """Bytes that a setting means: as many, a share of the whole, or what nobody said."""
+    if said is None:
+        return unsaid
+    return int(said * whole) if isinstance(said, float) else said
 
 
 def _container_limit() -> int:

@@ -206,6 +206,10 @@ class Model:
     def nbytes(self) -> int:
         return self.size + sum(one.lora.nbytes() for one in self.loras)
 
+    def together(self) -> tuple[Recipe, ...]:
+        """What `nodes.adapted.in_use` has in memory for it."""
+        return replace(self, loras=()), *(one.lora for one in self.loras)
+
     def fresh(self) -> bool:
         return self.stored.fresh() and all(one.lora.fresh() for one in self.loras)
 
@@ -272,6 +276,10 @@ class TextEncoder:
 
     def nbytes(self) -> int:
         return self.size + sum(one.lora.nbytes() for one in self.loras)
+
+    def together(self) -> tuple[Recipe, ...]:
+        """What `nodes.adapted.in_use` has in memory for it."""
+        return replace(self, loras=()), *(one.lora for one in self.loras)
 
     def fresh(self) -> bool:
         return all(one.fresh() for one in (*self.places, *(applied.lora for applied in self.loras)))

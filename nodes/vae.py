@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import torch
@@ -11,26 +12,40 @@ from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
 from nodes.image import picture, planes
 from nodes.models.autoencoders.kl import Autoencoder, drawn
-from nodes.models.autoencoders.tiles import tiled
+from nodes.models.autoencoders.tiles import largest, tiled
 from nodes.recipes import Vae, same_space
 from nodes.sockets import Image, Latent, refused
 
 # Pixels beyond which pictures of a batch are decoded or encoded one by one: a megapixel.
 AT_ONCE = 1024 * 1024
+_TILE = 1024  # pixels of a side, where the memory decides and not a person
 Overlap = Annotated[float, Knob(min=0, max=0.5, step=0.05)]
 Tile = Annotated[int, Knob(min=64, max=4096, step=64)]
 
 
 @node("core/decode", title="Decode latent", category="latent")
 def decode(latent: Latent, vae: Vae, ctx: Context) -> Image:
-    """The pictures of latents.
+    """The pictures of latents. Where memory does not hold that at once, in tiles, with a note.
 
     latent: from a sampler
     vae: of the same model
     """
     _check(latent, vae, "Decode latent")
     with ctx.use(vae) as net:
-        return _pictures(ctx, latent.samples, net, net.decode)
+        pixels = latent.samples.shape[2] * latent.samples.shape[3] * vae.factor**2
+        size = next(net.parameters()).element_size()
+
+        def fits(side: int) -> bool:
+            return ctx.room(net.config.decode_bytes(min(pixels, side * side), size))
+
+        if fits(int(pixels**0.5) + 1):
+            try:
+                return _pictures(ctx, latent.samples, net, net.decode)
+            except torch.OutOfMemoryError:
+                torch.cuda.empty_cache()
+        tile = largest(fits, _TILE)
+        ctx.log(f"There is no memory to decode it at once: it is decoded in tiles of {tile} pixels.")
+        return _pictures(ctx, latent.samples, net, _in_tiles(ctx, net, vae, tile, 0.25))
 
 
 @node("core/decode_tiled", title="Decode latent in tiles", category="latent")
@@ -41,13 +56,13 @@ def decode_tiled(latent: Latent, vae: Vae, ctx: Context, *, tile: Tile = 1024, o
     overlap: share of a part that also lies in the next one
     """
     _check(latent, vae, "Decode latent in tiles")
-    cells = max(1, tile // vae.factor)
     with ctx.use(vae) as net:
+        return _pictures(ctx, latent.samples, net, _in_tiles(ctx, net, vae, tile, overlap))
 
-        def run(z: Tensor) -> Tensor:
-            return tiled(net.decode, z, cells, cells * vae.factor, overlap, ctx.progress)
 
-        return _pictures(ctx, latent.samples, net, run)
+def _in_tiles(ctx: Context, net: Autoencoder, vae: Vae, tile: int, overlap: float) -> Callable[[Tensor], Tensor]:
+    cells = max(1, tile // vae.factor)
+    return lambda z: tiled(net.decode, z, cells, cells * vae.factor, overlap, ctx.progress)
 
 
 def _pictures(ctx: Context, samples: Tensor, net: Autoencoder, run: object) -> Image:

@@ -254,6 +254,9 @@ class Nothing:
     def use(self, recipe: object) -> AbstractContextManager[Any]:
         raise NotImplementedError
 
+    def room(self, nbytes: int) -> bool:
+        raise NotImplementedError
+
     def find(self, kind: str, name: str) -> Path:
         raise NotImplementedError
 

@@ -39,6 +39,19 @@ def test_sizes_are_written_as_people_write_them(text: str, wanted: int) -> None:
     assert read_settings({"gpu_memory": text}).gpu_memory == wanted
 
 
+@pytest.mark.parametrize(("text", "wanted"), [("80%", 0.8), ("80 %", 0.8), ("100%", 1.0), ("0%", 0.0), ("auto", None)])
+def test_memory_may_be_a_share_of_all_there_is(text: str, wanted: float | None) -> None:
+    settings = read_settings({"host_memory": text})
+    assert settings.host_memory == wanted
+    assert Settings(**settings.as_json()) == settings
+
+
+@pytest.mark.parametrize("text", ["120%", "-5%", "much%", "-5", "12 parsecs"])
+def test_memory_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="--gpu-memory"):
+        read_settings({"gpu_memory": text})
+
+
 def test_the_folders_follow_the_data_folder(tmp_path: Path) -> None:
     settings = read_settings({"data_dir": tmp_path})
     assert settings.output_dir == tmp_path / "output"

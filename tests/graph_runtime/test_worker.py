@@ -5,6 +5,8 @@ import threading
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
+
 from graph_runtime.events import Event, Reused, RunFinished, Started, Wrote
 from graph_runtime.graph import Graph, Join, Step
 from graph_runtime.node_def import NodeDef
@@ -78,6 +80,9 @@ def test_budgets_are_those_set_or_leave_room(tmp_path: Path) -> None:
         6 * 10**9,
         2 * 10**9,
     )
+    half, host = memory_budgets(Settings(data_dir=tmp_path, gpu_memory="50 %", host_memory="10%"), 24 * 10**9)
+    assert half == 12 * 10**9
+    assert 0 < host <= psutil.virtual_memory().total // 10
     gpu, host = memory_budgets(Settings(data_dir=tmp_path), 24 * 10**9)
     assert gpu == 24 * 10**9 * 9 // 10 and host > 0
     assert memory_budgets(Settings(data_dir=tmp_path), 1 * 10**9)[0] == 0

@@ -42,6 +42,13 @@ class Config:
         """Pixels per latent cell, each way."""
         return int(2 ** (len(self.widths) - 1))
 
+    def decode_bytes(self, pixels: int, itemsize: int) -> int:
+        """What decoding so many pixels takes beside the weights, at the most: at full resolution, what goes into a
+        convolution, its norm and what comes out. 1.5 GiB for a megapixel in bfloat16.
+        """
+        widths = getattr(self, "decoder_widths", ()) or self.widths
+        return 3 * max(widths[:2]) * pixels * itemsize
+
     @classmethod
     def tiny(cls, **changes: object) -> Config:
         """Small enough for a test, nothing left out: a level that widens, one that does not."""

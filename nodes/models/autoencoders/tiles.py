@@ -15,6 +15,14 @@ Done = Callable[[int, int], None]
 """Called with (tiles finished, tiles in all); what it raises ends the work."""
 
 
+def largest(fits: Callable[[int], bool], most: int, least: int = 128) -> int:
+    """The side of the largest tile in pixels, of `most`, half of it and so on, that fits; `least` if none does."""
+    side = most
+    while side > least and not fits(side):
+        side //= 2
+    return max(side, least)
+
+
 def tiled(
     run: Callable[[Tensor], Tensor], x: Tensor, size: int, size_out: int, overlap: float, done: Done | None = None
 ) -> Tensor:

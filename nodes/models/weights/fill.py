@@ -31,6 +31,7 @@ from nodes.models.weights.tensor import Header, TensorInfo, bad_file, product, s
 
 CHUNK = 1 << 19  # numbers that are converted at a time, in each of the readers
 READERS = 4
+ALONE = 4 << 20  # bytes below which it is not worth having others read too
 LISTED = 5
 
 Dtype = torch.dtype | Callable[[str], torch.dtype]
@@ -91,10 +92,16 @@ class Filling:
 
     def read(self, targets: Mapping[Job, Tensor]) -> None:
         """Fill these tensors, several at a time. Raises Refused when the file is no longer whole."""
-        in_order = [job for job in self.jobs if job in targets] if len(targets) > 1 else targets
-        with torch.no_grad(), ThreadPoolExecutor(READERS) as pool:
-            for done in [pool.submit(self._read, job, targets[job]) for job in in_order]:
-                done.result()
+        in_order = [job for job in self.jobs if job in targets] if len(targets) > 1 else list(targets)
+        alone = sum(job.nbytes for job in in_order) < ALONE
+        with torch.no_grad():
+            if alone:
+                for job in in_order:
+                    self._read(job, targets[job])
+                return
+            with ThreadPoolExecutor(READERS) as pool:
+                for done in [pool.submit(self._read, job, targets[job]) for job in in_order]:
+                    done.result()
 
     def _read(self, job: Job, target: Tensor) -> None:
         _read(target, job.source, job.packing, self.header, self.scales)

@@ -1,0 +1,154 @@
+"""A program: each family's picture under every plan, with the memory of this process capped to what the plan says.
+
+Prints one JSON object: for each family and plan the cap and a hash of the picture. glibc is told (by the environment,
+see the test) to give large memory back at once, so that what is counted is what is held.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import resource
+import sys
+import threading
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from graph_runtime.context import Footprint, Plan
+from graph_runtime.plans import plans
+from graph_runtime.residency import Residency, is_out_of_memory
+from nodes.models.family import Found, detect
+from nodes.models.load import parts_of_transformer, place_transformer
+
+SLACK = 8 << 20  # bytes: activations, what is read in pieces, Python itself
+FLOAT = torch.float32
+SIZES: dict[str, tuple[dict[str, Any], dict[str, object]]] = {
+    "flux1": (
+        {"width": 256, "heads": 2, "axes": (16, 56, 56), "double_blocks": 3, "single_blocks": 5},
+        {"axes_dims_rope": [16, 56, 56]},
+    ),
+    "auraflow": ({"width": 256, "double_blocks": 3, "single_blocks": 4}, {"num_attention_heads": 4}),
+    "lumina": ({"width": 256, "layers": 6, "mlp": 512, "condition": 128}, {"sample_size": 16}),
+    "flux2": (
+        {"width": 256, "heads": 2, "axes": (32, 32, 32, 32), "mlp": 768, "double_blocks": 3, "single_blocks": 5},
+        {},
+    ),
+}
+
+
+def held() -> int:
+    """Bytes of private memory that this process may write to: what RLIMIT_DATA counts."""
+    gc.collect()
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
+    return int(line.split()[1]) * 1024
+
+
+def cap(nbytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (nbytes, resource.RLIM_INFINITY))
+
+
+def uncap() -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def checkpoint(folder: Path, name: str) -> Found:
+    """A file of random weights, written block by block of memory that is let go again."""
+    changes, beside = SIZES[name]
+    config = import_module(f"nodes.models.{name}.config").Config.tiny(**changes)
+    with torch.device("meta"):
+        net = import_module(f"nodes.models.{name}.transformer").Transformer(config)
+    draw = torch.Generator().manual_seed(0)
+    state = {
+        key: torch.randn(t.shape, generator=draw) * (0.05 if t.ndim > 1 else 0.5) for key, t in net.state_dict().items()
+    }
+    save_file(state, folder / f"{name}.safetensors", {"config": json.dumps(beside)})
+    return detect(folder / f"{name}.safetensors")
+
+
+def picture(net: Any, found: Found) -> str:
+    config = found.config
+    told = {"text": torch.randn(1, 5, config.text_width, generator=torch.Generator().manual_seed(1))}
+    if hasattr(config, "pooled_width"):
+        told["pooled"] = torch.randn(1, config.pooled_width, generator=torch.Generator().manual_seed(2))
+    x = torch.randn(1, config.latent_channels, 8, 8, generator=torch.Generator().manual_seed(3))
+    assert found.family is not None
+    velocity = found.family.transformer.velocity(net, told, x.shape, [1.0, 0.5])
+    for sigma in (1.0, 0.5):
+        x = x - 0.5 * velocity(x, sigma)
+    assert x.isfinite().all()
+    return hashlib.sha256(x.numpy().tobytes()).hexdigest()
+
+
+class Recipe:
+    """What residency loads: this file, counting the plans that were tried."""
+
+    def __init__(self, found: Found, parts: Footprint) -> None:
+        self.found, self.parts, self.title = found, parts, "capped"
+        self.tried: list[str] = []
+
+    def key(self) -> str:
+        return str(self.found.path)
+
+    def nbytes(self) -> int:
+        return self.parts.total
+
+    def footprint(self) -> Footprint:
+        return self.parts
+
+    def load(self, device: str, plan: Plan) -> Any:
+        self.tried.append(plan.name)
+        return place_transformer(self.found, FLOAT, device, "unpacked", plan)
+
+
+def under_every_plan(found: Found) -> dict[str, Any]:
+    parts = parts_of_transformer(found, FLOAT)
+    every = list(plans(parts, one_memory=True))
+    chosen = {f"{plan.name} {len(plan.away)}": plan for plan in every if len(plan.away) in (0, 4, len(parts.blocks))}
+    made: dict[str, Any] = {"total": parts.total, "pictures": {}, "caps": {}}
+    for name, plan in chosen.items():
+        limit = held() + plan.device + SLACK
+        cap(limit)
+        placed = place_transformer(found, FLOAT, "cpu", "unpacked", plan)
+        made["pictures"][name] = picture(placed.value, found)
+        placed.close()
+        del placed
+        uncap()
+        made["caps"][name] = plan.device + SLACK
+    lean = next(plan for plan in every if plan.name == "lean")
+    cap(held() + lean.device + SLACK)
+    try:
+        place_transformer(found, FLOAT, "cpu", "unpacked", every[0])
+        made["the cap held"] = False
+    except (MemoryError, RuntimeError) as error:
+        made["the cap held"] = is_out_of_memory(error)
+    recipe, residency = Recipe(found, parts), Residency("cpu", 0, 1 << 40)
+    with residency.use(recipe) as net:
+        made["pictures"]["after memory ran out"] = picture(net, found)
+    uncap()
+    residency.evict()
+    made["tried"] = recipe.tried
+    return made
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    threading.stack_size(512 << 10)
+    made = {}
+    for name in SIZES:
+        found = checkpoint(folder, name)
+        parts = parts_of_transformer(found, FLOAT)
+        placed = place_transformer(found, FLOAT, "cpu", "unpacked", next(plans(parts, True)))
+        picture(placed.value, found)  # what torch allocates once
+        placed.close()
+        del placed
+        made[name] = under_every_plan(found)
+    print(json.dumps(made))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
