@@ -94,7 +94,10 @@ class Recipe(Protocol):
         """Bytes it will take on the device, known before loading (from headers)."""
 
     def load(self, device: str, plan: Plan) -> Loaded:
-        """Bring it into memory. A recipe without `footprint` is only ever asked for the plan "resident"."""
+        """Bring it into memory. A recipe without `footprint` is only ever asked for the plan "resident".
+
+        A recipe may have an attribute `placed_on`, a device of its own: "cpu", "cuda:1"; "auto" is the worker's.
+        """
 
 
 @runtime_checkable

@@ -56,6 +56,10 @@ class _Weightless:
     title: str
     chosen: list[Plan] = field(default_factory=list, compare=False)
 
+    @property
+    def placed_on(self) -> str:
+        return getattr(self.recipe, "placed_on", "auto")
+
     def key(self) -> str:
         return self.recipe.key()
 
@@ -146,8 +150,9 @@ class Forecast:
                     ) from None
                 told.append(weightless)
             standing = self._standing()
-        plans = {model["title"]: model for model in standing["resident"]}
-        left = sorted(before - plans.keys())
+            plans = {model["title"]: model for model in self.residency.report()["models"]}
+        there = {model["title"] for model in standing["resident"]}
+        left = sorted(before - there)
         return {"uses": [self._told(one, plans, left) for one in told], "left": left, **standing}
 
     def _told(self, one: _Weightless, there: Mapping[str, Any], left: list[str]) -> dict[str, Any]:
@@ -165,7 +170,8 @@ class Forecast:
         return {
             "title": one.title,
             "plan": held["plan"],
-            "device_bytes": held["device_bytes"],
+            "device": held.get("device", self.residency.device),
+            "device_bytes": held["device_bytes"] or held.get("elsewhere_bytes", 0),
             "host_bytes": held["host_bytes"],
             "bytes": whole,
             "why": why,

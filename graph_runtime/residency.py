@@ -19,7 +19,7 @@ import gc
 import itertools
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -57,12 +57,21 @@ class _Held:
 class Residency:
     """The models of one worker. Every method may be called from any thread."""
 
-    def __init__(self, device: str, gpu_bytes: int, host_bytes: int, spare: int = 0) -> None:
+    def __init__(
+        self,
+        device: str,
+        gpu_bytes: int,
+        host_bytes: int,
+        spare: int = 0,
+        budget_of: Callable[[str], int] | None = None,
+    ) -> None:
         """`gpu_bytes` is the device's budget; where `device` is "cpu" it is not looked at.
 
-        spare   bytes beyond the budget that are there to be worked with
+        spare      bytes beyond the budget that are there to be worked with
+        budget_of  bytes for models on another GPU, for recipes whose `placed_on` names one
         """
-        self._spare = spare
+        self._spare, self._budget_of = spare, budget_of
+        self._elsewhere: dict[str, Residency] = {}  # recipes with a device of their own
         self.device = device
         self._one_memory = device == HOST
         self._device_budget = host_bytes if self._one_memory else gpu_bytes
@@ -81,6 +90,11 @@ class Residency:
         Raises Refused when it does not fit, with what is needed, what is free, and who holds the rest. When memory runs
         out inside the block, the error passes, and the model is loaded under its next plan the next time.
         """
+        other = self._other(recipe)
+        if other is not None:
+            with other.use(recipe) as value:
+                yield value
+            return
         held = self._take(recipe)
         try:
             yield held.loaded.value
@@ -104,8 +118,9 @@ class Residency:
             traceback.clear_frames(error.__traceback__)  # locals of the failed call keep tensors alive
             retry = self._may_retry or any(not held.users for held in self._held.values())
             self._may_retry = False
+            others = [other.recover(error) for other in self._elsewhere.values()]
             self.evict()
-            return retry
+            return retry or any(others)
 
     def make_room(self, wanted: int) -> bool:
         """Let models that are not in use leave the device until there are `wanted` bytes to work with; are there now?
@@ -127,6 +142,9 @@ class Residency:
                     self._close(held)
                 elif held.on_device:
                     self._leave_device(held)
+            if close:
+                for other in self._elsewhere.values():
+                    other.evict()
             gc.collect()
 
     def explain(self, error: BaseException, place: str) -> Problem:
@@ -149,6 +167,10 @@ class Residency:
                 }
                 for held in sorted(self._held.values(), key=lambda held: -held.used)
             ]
+            for other in self._elsewhere.values():
+                for model in other.report()["models"]:
+                    there = {"device": other.device, "elsewhere_bytes": model["device_bytes"]}
+                    models.append({**model, "device_bytes": 0, **there})
             return {
                 "device": self.device,
                 "device_budget": self._device_budget,
@@ -157,6 +179,22 @@ class Residency:
                 "host_bytes": self._host_bytes(),
                 "models": models,
             }
+
+    def _other(self, recipe: Recipe) -> Residency | None:
+        """Who holds the models of a device that is not this one; on the host it may take what this one has not."""
+        device = getattr(recipe, "placed_on", "auto")
+        if device in ("auto", "balanced", self.device):
+            return None
+        with self._lock:
+            if device not in self._elsewhere:
+                budget = self._budget_of(device) if self._budget_of and device != HOST else 0
+                self._elsewhere[device] = Residency(device, budget, 0 if device != HOST else self._host_budget)
+            other = self._elsewhere[device]
+            if device == HOST:
+                if recipe.key() not in other._held:
+                    self._make_host_room(recipe.nbytes())
+                other._device_budget = self._host_budget - self._host_bytes() + self._placed_on_host()
+            return other
 
     # Everything below is called with the lock held.
 
@@ -290,7 +328,11 @@ class Residency:
 
     def _host_bytes(self, *, in_use: bool = False) -> int:
         counted = (held for held in self._held.values() if held.users or not in_use)
-        return 0 if self._one_memory else sum(held.host_bytes for held in counted)
+        return 0 if self._one_memory else sum(held.host_bytes for held in counted) + self._placed_on_host()
+
+    def _placed_on_host(self) -> int:
+        """Bytes of models that were asked to be on the CPU though there is a GPU."""
+        return self._elsewhere[HOST]._device_bytes() if HOST in self._elsewhere else 0
 
     def _standing(self) -> str:
         """What is free and who holds the rest, in words."""

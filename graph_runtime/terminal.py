@@ -80,6 +80,7 @@ def show_plan(told: Mapping[str, Any], titles: Mapping[str, str]) -> None:
             "step": titles.get(row["step"], row["step"]),
             "uses": one["title"],
             "plan": one["plan"],
+            "on": one["device"],
             "device": size(one["device_bytes"]),
             "host": size(one["host_bytes"]),
             "in all": size(row["device_bytes"]),
@@ -88,7 +89,7 @@ def show_plan(told: Mapping[str, Any], titles: Mapping[str, str]) -> None:
         for row in told["steps"]
         for one in row["uses"]
     ]
-    show_table(rows, left=("step", "uses", "plan", "why"))
+    show_table(rows, left=("step", "uses", "plan", "on", "why"))
     for row in told["steps"]:
         if row["unknown"]:
             out(f"{titles.get(row['step'], row['step'])}: what it uses is only known once what it needs has run.")

@@ -169,7 +169,7 @@ class Worker:
         self.files = Files(settings, shipped)
         self.models = ModelShelf(self.files, hook(self.packs, "inspect"))
         self.budgets = memory_budgets(settings, self.machine.memory)
-        self.residency = Residency(self.machine.device, *self.budgets, self._spare())
+        self.residency = Residency(self.machine.device, *self.budgets, self._spare(), self._budget_of)
         cache = Cache(
             settings.cache_memory,
             settings.cache_dir if settings.cache_disk else None,
@@ -264,6 +264,11 @@ class Worker:
                 graph = Graph.from_json(given["graph"])
                 return forecast(graph, self.defs, self.sockets, self.files, self._empty())
         raise Refused(Problem("unknown-question", what[:40], "no worker knows this question.", "Ask another."))
+
+    def _budget_of(self, device: str) -> int:
+        """Bytes for models on another GPU, as the settings say it of this one's. Raises Refused if it is not there."""
+        machine = hook(self.packs, "machine")
+        return memory_budgets(self.settings, machine(device, self.settings.threads).memory)[0] if machine else 0
 
     def _spare(self) -> int:
         """Bytes of the device that no budget has, if nobody has said how much of it is for models."""

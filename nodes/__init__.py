@@ -22,6 +22,7 @@ NODES = (
     "nodes.sigmas",
     "nodes.model_options",
     "nodes.speed",
+    "nodes.placement",
     "nodes.sampler",
     "nodes.vae",
     "nodes.image_file",

@@ -78,6 +78,11 @@ class Lora:
     def nbytes(self) -> int:
         return self.size
 
+    @property
+    def placed_on(self) -> str:
+        """Where its model computes."""
+        return self.base.placed_on
+
     def fresh(self) -> bool:
         return self.stored.fresh()
 

@@ -8,7 +8,7 @@ later is a field of its recipe.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,8 @@ from nodes.models.load import (
     outline,
     parts_of_transformer,
     place_transformer,
+    shared_out,
+    spread_transformer,
 )
 from nodes.models.sampling.skipping import Skipping
 from nodes.models.weights.blocks import BLOCKS
@@ -43,6 +45,7 @@ LAYOUTS = {
     "contiguous": torch.contiguous_format,
 }
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+BALANCED = "balanced"
 SMALL = 4 << 30  # bytes in float32 below which a model is not worth halving
 ROOM = 0.5  # share of a device's memory that one model may take before it stays packed
 
@@ -151,6 +154,22 @@ class Applied(NamedTuple):
     strength: float
 
 
+def gpus(first: str) -> tuple[str, ...]:
+    """All GPUs, the one that a worker computes on before the others."""
+    others = (f"cuda:{number}" for number in range(torch.cuda.device_count()))
+    return first, *(name for name in others if name != first)
+
+
+def _room_of(devices: Sequence[str]) -> list[int]:
+    """Bytes that each device has for a model: all but a tenth and what the pictures need."""
+    return [max(0, memory_of(one) * 9 // 10 - 1_500_000_000) for one in devices]
+
+
+def _at(device: str) -> str:
+    """Where a model computes, as a part of a key."""
+    return "" if device == "auto" else f" at {device}"
+
+
 def _on_it(loras: tuple[Applied, ...]) -> str:
     """LoRAs as a part of a key."""
     return "".join(f" + {one.strength!r} × ({one.lora.key()})" for one in loras)
@@ -178,6 +197,7 @@ class Model:
 
     storage   how its weights are kept in memory: one of `weights.storage.STORAGES`
     loras     what is added to its matrices, in this order
+    placed_on where it computes: "auto" is where its worker does, "balanced" is on all GPUs
     defaults  what it is best used with: the family's record, changed by what lies beside the file
     vae       its autoencoder, where that is small enough to be asked what a latent looks like
     options   what only its family can be told, by name (`nodes.model_options`)
@@ -199,12 +219,20 @@ class Model:
     attention: str = AUTO
     compiled: bool = False
     skipping: Skipping | None = None
+    placed_on: str = "auto"
 
     def key(self) -> str:
-        return f"model {self.stored.path} {self.stored.stamp} {self.dtype} {self.storage}{_on_it(self.loras)}"
+        kept = f"{self.dtype} {self.storage}{_at(self.placed_on)}{_on_it(self.loras)}"
+        return f"model {self.stored.path} {self.stored.stamp} {kept}"
 
     def nbytes(self) -> int:
-        return self.size + sum(one.lora.nbytes() for one in self.loras)
+        beside = sum(one.lora.nbytes() for one in self.loras)
+        return self.footprint().total if self._several("cuda:0") else self.size + beside
+
+    def _several(self, first: str) -> tuple[str, ...]:
+        """The GPUs that it is shared out to; none if it is on one device."""
+        found = gpus(first) if self.placed_on == BALANCED else ()
+        return found if len(found) > 1 else ()
 
     def together(self) -> tuple[Recipe, ...]:
         """What `nodes.adapted.in_use` has in memory for it."""
@@ -234,11 +262,19 @@ class Model:
 
     def footprint(self) -> Footprint:
         parts = parts_of_transformer(self.stored.found(), DTYPES[self.dtype], self.storage)
+        several = self._several("cuda:0")
+        if several:  # what the first of them holds
+            where = shared_out(parts, _room_of(several))
+            elsewhere = sum(count for count, at in zip(parts.blocks, where, strict=True) if at)
+            parts = Footprint(parts.total - elsewhere)
         return replace(parts, always=parts.always + sum(one.lora.nbytes() for one in self.loras))
 
     def load(self, device: str, plan: Plan) -> Placed | Beside:
-        placed = place_transformer(self.stored.found(), DTYPES[self.dtype], device, self.storage, plan)
-        return _with(placed, self.loras, device)
+        found, dtype, several = self.stored.found(), DTYPES[self.dtype], self._several(device)
+        if several:
+            where = shared_out(parts_of_transformer(found, dtype, self.storage), _room_of(several))
+            return _with(spread_transformer(found, dtype, self.storage, several, where), self.loras, device)
+        return _with(place_transformer(found, dtype, device, self.storage, plan), self.loras, device)
 
 
 @socket("TEXT_ENCODER", color="#ffe082", shape="hexagon")
@@ -249,6 +285,7 @@ class TextEncoder:
     encoders     kind of encoder and its file, for each that the family reads with; one file may have several
     storage      how their weights are kept in memory: one of `weights.storage.STORAGES`
     loras        what is added to their matrices, in this order
+    placed_on    where they compute; "auto" is where their worker does
     tokenizers   a folder with `tokenizer`, `tokenizer_2`, …, for files that come without
     reach        layers of a language model that are loaded: 0 is those that are read, −1 all and what it writes with
     text_length  tokens of a text when nobody says
@@ -264,6 +301,7 @@ class TextEncoder:
     text_length: int = field(default=0, compare=False)
     storage: str = UNPACKED
     loras: tuple[Applied, ...] = ()
+    placed_on: str = "auto"
 
     @property
     def places(self) -> tuple[Stored, ...]:
@@ -272,7 +310,8 @@ class TextEncoder:
 
     def key(self) -> str:
         places = " ".join(f"{stored.path} {stored.stamp}" for stored in self.places)
-        return f"text encoder {self.family} {places} {self.dtype} {self.reach} {self.storage}{_on_it(self.loras)}"
+        kept = f"{self.dtype} {self.reach} {self.storage}{_at(self.placed_on)}{_on_it(self.loras)}"
+        return f"text encoder {self.family} {places} {kept}"
 
     def nbytes(self) -> int:
         return self.size + sum(one.lora.nbytes() for one in self.loras)
@@ -335,6 +374,7 @@ class Vae:
     family            whose latents it makes; "" where several families share them, or nobody knows
     space             scale and shift of the latents, where its file does not say
     layout            of its convolutions in memory: one of LAYOUTS
+    placed_on         where it computes; "auto" is where its worker does
     """
 
     title: str
@@ -346,9 +386,11 @@ class Vae:
     factor: int
     space: LatentFormat | None = None
     layout: str = AUTO
+    placed_on: str = "auto"
 
     def key(self) -> str:
-        return f"vae {self.stored.path} {self.stored.stamp} {self.dtype} {self.space} {self.layout}"
+        kept = f"{self.dtype} {self.space} {self.layout}{_at(self.placed_on)}"
+        return f"vae {self.stored.path} {self.stored.stamp} {kept}"
 
     def nbytes(self) -> int:
         return self.size

@@ -5,7 +5,7 @@ What a recipe's `load` calls. Knows neither families' names nor budgets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,6 +27,7 @@ from nodes.models.weights.part import Part
 from nodes.models.weights.pieces import Source
 from nodes.models.weights.place import Placed
 from nodes.models.weights.portions import footprint
+from nodes.models.weights.spread import balanced, load_spread
 from nodes.models.weights.storage import UNPACKED, pack_linears
 from nodes.models.weights.streamed import load_streamed
 from nodes.models.weights.tensor import bad_file
@@ -69,6 +70,25 @@ def place_transformer(found: Found, dtype: torch.dtype, device: str, storage: st
     part, copies = found.parts["transformer"], getattr(found.family and found.family.keys, "copies", None)
     filling = prepared(module, part.header, rename, dtype, copies(part) if copies else NO_COPIES)
     return load_streamed(module, filling, device, plan)
+
+
+def spread_transformer(
+    found: Found, dtype: torch.dtype, storage: str, devices: Sequence[str], where: Sequence[int]
+) -> Placed:
+    """The same on several devices. `where`: the number of each block's device."""
+    module, rename = outline(found, storage)
+    part, copies = found.parts["transformer"], getattr(found.family and found.family.keys, "copies", None)
+    filling = prepared(module, part.header, rename, dtype, copies(part) if copies else NO_COPIES)
+    placed = load_spread(module, filling, devices, where)
+    settle(module)
+    return placed
+
+
+def shared_out(parts: Footprint, free: Sequence[int]) -> tuple[int, ...]:
+    """The number of each block's device, the first having all that is no block besides. All on the first, if not even
+    all of them together have room."""
+    rest = parts.total - sum(parts.blocks)
+    return balanced(parts.blocks, [max(0, free[0] - rest), *free[1:]]) or (0,) * len(parts.blocks)
 
 
 def parts_of_transformer(found: Found, dtype: torch.dtype, storage: str = UNPACKED) -> Footprint:

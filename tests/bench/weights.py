@@ -1,5 +1,8 @@
 """How fast weights come from a file into a module, and how fast GGUF's blocks become numbers.
 
+Beside ours, in the same run: the physical read past the machine's cache, safetensors' own loader, and for a diffusers
+folder diffusers.
+
     python tests/bench/weights.py [--megabytes 512] [--folder DIR]
 
 Everything in one process with one torch thread (our loader reads with four threads of its own), in turn, least of
@@ -28,6 +31,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from nodes.models.family import detect
+from nodes.models.load import load_transformer
 from nodes.models.weights import blocks
 from nodes.models.weights.fill import fill
 from nodes.models.weights.header import read_header
@@ -37,6 +42,7 @@ from nodes.models.weights.place import nbytes
 from nodes.models.weights.storage import PACKED, UNPACKED, pack_linears
 
 ROWS, COLUMNS = 2048, 4096
+Case = tuple[str, Callable[[], object]]
 SCALES = {
     "Q8_0": (0,), "Q4_0": (0,), "Q4_1": (0, 2), "Q5_0": (0,), "Q5_1": (0, 2), "Q2_K": (80, 82), "Q3_K": (108,),
     "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,), "IQ4_NL": (0,), "IQ4_XS": (0,),
@@ -195,6 +201,47 @@ def peak(path: Path, count: int, storage: str) -> str:
     return f"{int(done.stdout) * 1024 / 1e6:,.0f}"
 
 
+def compared(cases: list[Case], path: Path, size: float, rounds: int) -> None:
+    """A row for each way to load a file: cold, then warm, in turn so that all meet the same machine."""
+    print("| into memory, GB/s of the file | cold | warm |\n|---|---:|---:|")
+    found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name, _ in cases}
+    for _ in range(rounds):
+        for name, run in cases:
+            for seconds in found[name]:
+                if seconds is found[name][0]:
+                    drop(path)
+                start = time.perf_counter()
+                run()
+                seconds.append(time.perf_counter() - start)
+    for name, (cold, warm) in found.items():
+        print(
+            f"| {name} | {size / min(cold):.2f} | {'' if 'physical' in name else f'{size / min(warm):.2f}'} |",
+            flush=True,
+        )
+
+
+def pipelines(folder: Path, megabytes: int, rounds: int) -> None:
+    """A Flux.1 transformer as diffusers writes it, in its own names: q, k and v apart, joined while they are read."""
+    from diffusers import FluxTransformer2DModel  # only this part needs it
+
+    blocks_ = max(1, (megabytes - 260) // 71)
+    sizes = {"num_layers": 1, "num_single_layers": blocks_, "num_attention_heads": 12, "attention_head_dim": 128}
+    there = folder / "transformer"
+    FluxTransformer2DModel(**sizes, guidance_embeds=True).to(torch.bfloat16).save_pretrained(there)
+    (path,) = there.glob("*.safetensors")
+    size = path.stat().st_size / 1e9
+    print(f"\n{size * 1000:,.0f} MB of a Flux.1 transformer in a diffusers folder, bfloat16\n")
+    cases: list[Case] = [
+        ("physical read (O_DIRECT, 4 threads)", lambda: physical(path)),
+        (
+            "diffusers",
+            lambda: touched(lambda: FluxTransformer2DModel.from_pretrained(there, torch_dtype=torch.bfloat16)),
+        ),
+        ("ours", lambda: touched(lambda: load_transformer(detect(there), torch.bfloat16))),
+    ]
+    compared(cases, path, size, rounds)
+
+
 def timed(path: Path, count: int, storage: str, rounds: int) -> tuple[float, int]:
     """Seconds, and bytes of the weights in memory."""
     seconds = least(lambda: touched(lambda: ours(path, count, storage)), rounds, time.perf_counter)
@@ -204,25 +251,15 @@ def timed(path: Path, count: int, storage: str, rounds: int) -> tuple[float, int
 def loading(folder: Path, megabytes: int, rounds: int) -> None:
     path, count = written(folder, megabytes)
     size = path.stat().st_size / 1e9
-    cases: list[tuple[str, Callable[[], object]]] = [
+    cases: list[Case] = [
         ("physical read (O_DIRECT, 4 threads)", lambda: physical(path)),
         ("safetensors.torch, mapped, every page read", lambda: touched(lambda: theirs(path, count))),
         ("safetensors.torch, copied into a module", lambda: touched(lambda: copied(path, count))),
         ("ours", lambda: touched(lambda: ours(path, count))),
     ]
     print(f"\n{size * 1000:,.0f} MB of bfloat16 in safetensors\n")
-    print("| into memory, GB/s of the file | cold | warm |\n|---|---:|---:|")
-    for name, run in cases:
-
-        def cold(run: Callable[[], object] = run) -> float:
-            drop(path)
-            start = time.perf_counter()
-            run()
-            return time.perf_counter() - start
-
-        seconds = min(cold() for _ in range(rounds))
-        warm = least(run, rounds, time.perf_counter)
-        print(f"| {name} | {size / seconds:.2f} | {'' if 'physical' in name else f'{size / warm:.2f}'} |", flush=True)
+    compared(cases, path, size, rounds)
+    pipelines(folder, megabytes, rounds)
     print("\n| file | kept | file MB | seconds, warm | GB/s of the file | peak MB | of it weights |")
     print("|---|---|---:|---:|---:|---:|---:|")
     files = [(path, UNPACKED), (path, "int8"), (path, "nf4")]

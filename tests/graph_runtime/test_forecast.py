@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,26 @@ def test_a_worker_is_asked_with_plain_data_and_reads_no_weight(worker: Worker, m
     answer = worker.ask("plan", {"graph": WORKFLOW.to_json()})
     assert answer["plan"] == "resident" and answer["device"] == "cpu"
     assert worker.residency.report()["models"] == []
+
+
+def test_what_was_told_is_what_happens_and_the_picture_is_the_same(worker: Worker, tmp_path: Path) -> None:
+    paint = Step("core/sample", {**WORKFLOW.steps["paint"].inputs, "steps": 2})
+    graph = Graph({**WORKFLOW.steps, "paint": paint}, ("paint",))
+    small = Worker(
+        Settings(data_dir=tmp_path, custom_nodes_dirs=(), device="cpu", threads=1, host_memory=10_000_000, cache_disk=0)
+    )
+    last = small.ask("plan", {"graph": graph.to_json()})["steps"][-1]
+    pictures = []
+    for one in (worker, small):
+        result = one.execute("run", graph, None, lambda event: None, threading.Event())
+        assert result.status == "succeeded", result.problems
+        pictures.append(result.outputs["paint"]["latent"].samples)
+    assert torch.equal(*pictures)
+    report = small.residency.report()
+    assert [(one["plan"], one["device_bytes"]) for one in report["models"] if one["device_bytes"] > 5_000_000] == [
+        (last["uses"][0]["plan"], last["uses"][0]["device_bytes"])
+    ]
+    assert last["uses"][0]["plan"] == "disk" and report["device_bytes"] <= 10_000_000
 
 
 def test_a_file_that_is_not_there_is_said(worker: Worker, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def order(parts: Footprint, one_memory: bool, plan: Plan | None) -> int:
     return every.index(plan) if plan else len(every)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(parts=footprints, device=budgets, host=budgets, one=st.booleans(), more=st.integers(0, 200))
 def test_more_memory_never_means_a_worse_plan(parts: Footprint, device: int, host: int, one: bool, more: int) -> None:
     now = order(parts, one, choose(parts, device, host, one))
@@ -36,7 +36,7 @@ def test_more_memory_never_means_a_worse_plan(parts: Footprint, device: int, hos
     assert order(parts, one, choose(parts, device, host + more, one)) <= now
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(parts=footprints, device=budgets, host=budgets, one=st.booleans())
 def test_a_plan_never_exceeds_the_budget_and_one_is_found_if_any_fits(
     parts: Footprint, device: int, host: int, one: bool
@@ -48,7 +48,7 @@ def test_a_plan_never_exceeds_the_budget_and_one_is_found_if_any_fits(
     assert least(parts, one).device <= min(each.device for each in plans(parts, one))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(parts=footprints, one=st.booleans())
 def test_every_byte_is_somewhere(parts: Footprint, one: bool) -> None:
     for plan in plans(parts, one):
@@ -63,7 +63,7 @@ def test_every_byte_is_somewhere(parts: Footprint, one: bool) -> None:
             assert plan.host == parts.early + sum(away)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(parts=footprints, one=st.booleans(), data=st.data())
 def test_after_memory_ran_out_a_plan_takes_less_and_at_last_there_is_none(
     parts: Footprint, one: bool, data: st.DataObject

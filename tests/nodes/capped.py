@@ -33,9 +33,9 @@ SIZES: dict[str, tuple[dict[str, Any], dict[str, object]]] = {
         {"axes_dims_rope": [16, 56, 56]},
     ),
     "auraflow": ({"width": 256, "double_blocks": 3, "single_blocks": 4}, {"num_attention_heads": 4}),
-    "lumina": ({"width": 256, "layers": 6, "mlp": 512, "condition": 128}, {"sample_size": 16}),
+    "lumina": ({"width": 512, "layers": 5, "mlp": 1024, "condition": 256}, {"sample_size": 16}),
     "flux2": (
-        {"width": 256, "heads": 2, "axes": (32, 32, 32, 32), "mlp": 768, "double_blocks": 3, "single_blocks": 5},
+        {"width": 384, "heads": 3, "axes": (32, 32, 32, 32), "mlp": 1152, "double_blocks": 2, "single_blocks": 4},
         {},
     ),
 }
@@ -120,7 +120,7 @@ def under_every_plan(found: Found) -> dict[str, Any]:
         uncap()
         made["caps"][name] = plan.device + SLACK
     lean = next(plan for plan in every if plan.name == "lean")
-    cap(held() + lean.device + SLACK)
+    cap(held() + lean.device + (parts.total - lean.device) * 6 // 10)
     try:
         place_transformer(found, FLOAT, "cpu", "unpacked", every[0])
         made["the cap held"] = False

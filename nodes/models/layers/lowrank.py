@@ -29,7 +29,7 @@ class Product(nn.Module):
         self.register_buffer("up", up)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(F.linear(x.to(self.down.dtype), self.down), self.up)
+        return F.linear(F.linear(x.to(self.down), self.down), self.up)
 
 
 class LowRank(nn.Module):
@@ -72,7 +72,7 @@ def _adding(product: Product, strength: float) -> Any:
     def add(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         change = product(args[0])
         # The output of a Linear is nobody else's yet.
-        output[..., product.start : product.start + change.shape[-1]].add_(change.to(output.dtype), alpha=strength)
+        output[..., product.start : product.start + change.shape[-1]].add_(change.to(output), alpha=strength)
         return output
 
     return add

@@ -83,6 +83,8 @@ def load_streamed(module: nn.Module, filling: Filling, device: str, plan: Plan) 
         if plan.blocks == "host":
             away = {number: _waiting(module, one, filling, jobs, host) for number, one in away.items()}
         host.pin()
+    for portion in (*away.values(), *early):
+        portion.take_away()  # so that a layer tells its dtype also before it has ever had its weights
     module.eval().requires_grad_(False)
     ring = Ring(home, away, sources[plan.blocks], plan.ahead) if away else None
     watched = Early(early, sources[plan.early], device) if early else None

@@ -30,12 +30,12 @@ from .. import checkpoints as made
 from ..families import EXAMPLES, Example
 
 DEEP: dict[str, dict[str, int]] = {
-    "flux1": {"double_blocks": 5, "single_blocks": 6},
-    "auraflow": {"double_blocks": 5, "single_blocks": 6},
-    "flux2": {"double_blocks": 5, "single_blocks": 6},
-    "lumina": {"layers": 9},
+    "flux1": {"double_blocks": 3, "single_blocks": 4},
+    "auraflow": {"double_blocks": 3, "single_blocks": 4},
+    "flux2": {"double_blocks": 3, "single_blocks": 4},
+    "lumina": {"layers": 7},
 }
-SIGMAS = [1.0, 0.7, 0.35, 0.0]
+SIGMAS = [1.0, 0.5, 0.0]
 
 
 @pytest.fixture(scope="module", params=EXAMPLES)
@@ -55,17 +55,17 @@ def found(deep: Example, tmp_path_factory: pytest.TempPathFactory) -> Found:
 
 
 def each_plan(parts: Footprint) -> Iterator[Plan]:
-    """All blocks resident; few, half and all of them away; from the host and from the file."""
+    """No block away, some and all of them; on the host and in the file."""
     every = [*plans(parts, one_memory=False), *plans(parts, one_memory=True)]
     blocks = len(parts.blocks)
-    yield from {plan: None for plan in every if len(plan.away) in (0, 4, blocks // 2, blocks)}
+    yield from {plan: None for plan in every if len(plan.away) in (0, 4, blocks)}
 
 
 def picture(net: Any, example: Example, sigmas: list[float] = SIGMAS, late: bool = False) -> Tensor:
-    """A few steps of a solver that looks ahead. `late`: at levels that nobody announced."""
-    x, solver = noise((2, example.config.latent_channels, 4, 6), 1), SOLVERS["heun"]
+    """Two steps. `late`: at levels that nobody announced."""
+    x, solver = noise((1, example.config.latent_channels, 4, 6), 1), SOLVERS["euler"]
     asked = [1.0] if late else visited(solver, sigmas)
-    v = example.family.transformer.velocity(net, example.told(2, 5), x.shape, asked)
+    v = example.family.transformer.velocity(net, example.told(1, 5), x.shape, asked)
     *_, last = sample(v, x, sigmas, solver)
     assert last.x.isfinite().all()
     return last.x
@@ -92,11 +92,12 @@ def test_the_picture_is_the_same_bit_for_bit_under_every_plan(
         came = picture(placed.value, deep)
         wanted = came if wanted is None else wanted
         assert torch.equal(came, wanted), plan
-        assert torch.equal(picture(placed.value, deep, [1.0, 0.5, 0.0]), picture(placed.value, deep, [1.0, 0.5, 0.0]))
+        assert torch.equal(picture(placed.value, deep), wanted), "and again, with blocks of the last step in the ring"
         placed.close()
         seen.add((plan.name, plan.early))
     assert seen == {("resident", "device"), ("lean", "host"), ("lean", "disk"), ("prefetch", "host"), ("disk", "disk")}
-    assert not [one for one in threading.enumerate() if one.name.startswith("blocks")], "a closed model leaves no thread"
+    left = [one.name for one in threading.enumerate() if one.name.startswith("blocks")]
+    assert not left, "a closed model leaves no thread"
 
 
 def test_levels_that_nobody_announced_are_answered_alike(deep: Example, found: Found) -> None:
@@ -114,7 +115,7 @@ def test_blocks_of_gguf_stay_packed_wherever_they_wait(deep: Example, kind: str,
     parts = parts_of_transformer(found, torch.float32, "packed")
     assert parts.total < 0.6 * parts_of_transformer(found, torch.float32).total
     pictures = [picture(under(found, plan, "packed").value, deep) for plan in each_plan(parts)]
-    assert len(pictures) > 6 and all(torch.equal(one, pictures[0]) for one in pictures)
+    assert len(pictures) > 5 and all(torch.equal(one, pictures[0]) for one in pictures)
 
 
 @pytest.mark.skipif(not installed(), reason="bitsandbytes is not installed")
@@ -170,15 +171,16 @@ def test_weights_that_are_away_cannot_be_read_by_mistake(deep: Example, found: F
 def test_a_parked_model_comes_back(deep: Example, found: Found) -> None:
     parts = parts_of_transformer(found, torch.float32)
     for plan in each_plan(parts):
+        if plan.name == "resident":
+            continue
         placed = under(found, plan)
         wanted = picture(placed.value, deep)
         taken = placed.nbytes
+        placed.move("cpu")
+        assert placed.nbytes == taken and torch.equal(picture(placed.value, deep), wanted)
         placed.move("meta")  # nowhere that it computes: the ring is given back
         assert placed.nbytes == 0
         placed.close()
-        again = under(found, plan)
-        again.move("cpu")
-        assert again.nbytes == taken and torch.equal(picture(again.value, deep), wanted)
 
 
 def test_a_file_that_is_cut_while_it_is_used_is_named(deep: Example, found: Found, tmp_path: Path) -> None:
