@@ -38,7 +38,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, scale: f
     """
     shared = {"enable_gqa": True} if q.shape[1] != k.shape[1] else {}  # a branch: a compiler has to know which
     if isinstance(scale, Tensor):
-        q, scale = (q * (scale * q.shape[-1] ** 0.5)).to(q.dtype), None
+        q, scale = (q * scale * q.shape[-1] ** 0.5).to(q.dtype), None
     mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale, **shared)
     return mixed.transpose(1, 2).flatten(2)
 
