@@ -30,10 +30,12 @@ def orthogonal(g: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Steps matrices (and convolutions, as out × rest) by their orthogonalised momentum.
 
-    Where `pool` is set, matrices of different shapes are stepped on its threads.
+    Where `pool` is set, matrices of different shapes are stepped on its threads. `kind` is what they are made
+    orthogonal in; it needs no accuracy.
     """
 
     pool: ThreadPoolExecutor | None = None
+    kind = torch.float32
 
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
         super().__init__(list(params), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
@@ -59,9 +61,9 @@ class Muon(torch.optim.Optimizer):
             memory.mul_(group["momentum"]).add_(p.grad)
             directions.append((p.grad + group["momentum"] * memory).view(shape))
         scale = 0.2 * max(shape) ** 0.5
-        for p, way in zip(params, orthogonal(torch.stack(directions)), strict=True):
+        for p, way in zip(params, orthogonal(torch.stack(directions).to(self.kind)), strict=True):
             p.mul_(1 - group["lr"] * group["weight_decay"])
-            p.add_(way.view(p.shape), alpha=-group["lr"] * scale)
+            p.add_(way.to(p.dtype).view(p.shape), alpha=-group["lr"] * scale)
 
 
 class Both:

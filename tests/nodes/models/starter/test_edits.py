@@ -1,0 +1,73 @@
+"""What the starter can be told to change: names that pick out what is meant, and scenes that differ in that alone."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from nodes.models.starter.edits import KINDS, Edit, matching, drawn, sample_edit
+from nodes.models.starter.grammar import MAX_WORDS, Scene, Thing, held_out
+from nodes.models.starter.judge import judge
+
+
+@pytest.fixture(scope="module")
+def edits() -> list[Edit]:
+    r = random.Random(11)
+    return [sample_edit(r) for _ in range(600)]
+
+
+def by_cell(scene: Scene) -> dict[int, Thing]:
+    return {thing.cell: thing for thing in scene.things}
+
+
+def test_every_kind_is_asked_for(edits: list[Edit]) -> None:
+    assert {edit.told.kind for edit in edits} == set(KINDS)
+
+
+def test_only_what_is_named_changes_and_only_as_it_is_told(edits: list[Edit]) -> None:
+    for edit in edits:
+        before, after = by_cell(edit.before), by_cell(edit.after)
+        if edit.told.kind == "ground":
+            assert before == after
+            assert edit.after.background == edit.told.value != edit.before.background
+            assert edit.told.value not in {thing.colour for thing in edit.after.things}
+            continue
+        named = matching(edit.before, edit.told)
+        assert named
+        assert edit.after.background == edit.before.background
+        assert {cell: thing for cell, thing in before.items() if cell not in named} == {
+            cell: thing for cell, thing in after.items() if cell not in named
+        }
+        for cell in named:
+            if edit.told.kind == "remove":
+                assert cell not in after
+            else:
+                assert getattr(after[cell], edit.told.kind) == edit.told.value != getattr(before[cell], edit.told.kind)
+
+
+def test_something_is_left_and_nothing_hides_in_the_ground(edits: list[Edit]) -> None:
+    for edit in edits:
+        assert edit.after.things
+        assert edit.after.background not in {thing.colour for thing in edit.after.things}
+        assert len(edit.words) <= MAX_WORDS
+
+
+def test_training_and_scoring_share_no_scene(edits: list[Edit]) -> None:
+    r = random.Random(3)
+    assert not any(held_out(edit.before) or held_out(edit.after) for edit in edits)
+    assert all(held_out(e.before) and held_out(e.after) for e in (sample_edit(r, "held out") for _ in range(40)))
+
+
+def test_the_judge_finds_what_an_edit_claims_in_its_picture_and_not_in_the_one_before(edits: list[Edit]) -> None:
+    for number, edit in enumerate(edits[:60]):
+        assert all(judge(drawn(edit.after, str(number)), edit.claims()).values()), edit.text
+        assert not all(judge(drawn(edit.before, str(number)), edit.claims()).values()), edit.text
+
+
+def test_both_pictures_are_the_same_outside_what_changes(edits: list[Edit]) -> None:
+    for edit in [one for one in edits if one.told.kind != "ground"][:60]:
+        before, after = drawn(edit.before, "x"), drawn(edit.after, "x")
+        changed = {(y // 43, x // 43) for y, x in zip(*np.nonzero((before != after).any(-1)), strict=True)}
+        assert changed == {divmod(cell, 3) for cell in matching(edit.before, edit.told)}
