@@ -1,4 +1,4 @@
-"""Trains the Flux.1 transformer: rectified flow from noise to latents of scenes, told by the taught encoders.
+"""Trains a transformer: rectified flow from noise to latents of scenes, told by the taught encoders.
 
 x_t = (1 − t)·x₀ + t·ε, wanted v = ε − x₀. Liu et al. 2022, arXiv:2209.03003; times drawn from a logit-normal that
 leans towards noise, where the layout is decided: Esser et al. 2024, arXiv:2403.03206 §3.1.
@@ -9,38 +9,26 @@ from __future__ import annotations
 import copy
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nodes.models.autoencoders.kl import Autoencoder
-from nodes.models.flux1.config import Config
-from nodes.models.flux1.transformer import Transformer, pack, unpack
+from nodes.models.flux1.transformer import pack, unpack
 from nodes.models.starter.drawing import draw
 from nodes.models.starter.grammar import Caption, reworded, sample
 from nodes.models.starter.muon import Average, Both
 from nodes.models.starter.pace import Pace
-from nodes.models.starter.sampling import CELLS, Parts, velocity
-from nodes.models.starter.text_stage import encode
+from nodes.models.starter.sampling import CELLS, Parts
 from nodes.models.starter.twins import Twins
 from nodes.models.starter.vae_stage import to_tensor
 
-CONFIG = Config(
-    width=160,
-    heads=5,
-    double_blocks=2,
-    single_blocks=4,
-    text_width=128,
-    pooled_width=96,
-    axes=(8, 12, 12),
-    guidance=False,
-)
-EARLY = ("img_in", "txt_in", "time_in.in_layer", "vector_in.in_layer", "final_layer.linear")  # what Adam trains
 BATCH = 48
 LEARNING_RATE = 3e-3
 EMPTY = 0.1  # part of the captions that become "", for classifier-free guidance
@@ -60,9 +48,7 @@ class Pool:
     weights: Tensor
 
 
-def pool(
-    vae: Autoencoder, size: int, seed: int, device: str, threads: int, shape_weight: float = SHAPE_WEIGHT
-) -> Pool:
+def pool(vae: Autoencoder, size: int, seed: int, device: str, threads: int, shape_weight: float = SHAPE_WEIGHT) -> Pool:
     """`size` training scenes, drawn and encoded."""
     r = random.Random(seed)
     captions = [sample(r) for _ in range(size)]
@@ -96,48 +82,51 @@ def redrawn(parts: Parts, size: int, seed: int, device: str) -> tuple[Tensor, Te
     for start in range(0, size, 32):
         captions = [sample(r) for _ in range(min(32, size - start))]
         x = to_tensor(np.stack([draw(c.scene, r) for c in captions])).to(device)
-        ids = parts.words.ids([c.text for c in captions])
-        text, pooled = encode(parts.t5, parts.clip, (ids[0].to(device), ids[1].to(device)))
+        told = parts.told([c.text for c in captions])
         z = pack(parts.vae.scaled(parts.vae.encode(x)[0]))
         begin = REDRAWN_FROM * torch.rand(len(captions), device=device)
         z = z + begin[:, None, None] * (torch.randn_like(z) - z)
         for left in (1.0, 0.75, 0.5, 0.25):
-            z = z - 0.25 * begin[:, None, None] * velocity(parts.transformer, z, left * begin, text, pooled)
+            z = z - 0.25 * begin[:, None, None] * parts.starter.velocity(parts.transformer, z, left * begin, told)
         all_x.append(((x + 1) * 127.5).round().byte().cpu())
         all_z.append(parts.vae.unscaled(unpack(z, CELLS, CELLS)).cpu())
     return torch.cat(all_x), torch.cat(all_z)
 
 
-def fresh(seed: int) -> Transformer:
-    """A transformer whose blocks and output begin at zero. Peebles & Xie 2022, arXiv:2212.09748 §3.2."""
-    torch.manual_seed(seed)
-    net = Transformer(CONFIG)
-    for name, p in net.named_parameters():
-        if "_mod." in name or ".modulation." in name or name.startswith("final_layer."):
-            torch.nn.init.zeros_(p)
-    return net
+Batch = tuple[Tensor, Tensor, Tensor, Tensor, Mapping[str, Tensor]]
+"""x₀, weights, times, noise, and what the transformer is told."""
 
 
-def loss_of(
-    net: Transformer, x0: Tensor, weight: Tensor, t: Tensor, noise: Tensor, text: Tensor, pooled: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The weighted squared error of the velocity, and the plain one for the curve."""
-    at = t[:, None, None]
-    error = (velocity(net, (1 - at) * x0 + at * noise, t, text, pooled) - (noise - x0)).square().mean(-1)
-    return (error * weight).mean(), error.detach().mean()
+def loss_for(starter: ModuleType) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The loss of a family's transformer: the weighted squared error of its velocity, and the plain one to be told."""
+
+    def loss_of(
+        net: nn.Module, x0: Tensor, weight: Tensor, t: Tensor, noise: Tensor, told: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        at = t[:, None, None]
+        error = (starter.velocity(net, (1 - at) * x0 + at * noise, t, told) - (noise - x0)).square().mean(-1)
+        return (error * weight).mean(), error.detach().mean()
+
+    return loss_of
 
 
-def batch_of(
-    data: Pool, parts: Parts, r: random.Random, device: str, size: int, time_mean: float = TIME_MEAN
-) -> tuple[Tensor, ...]:
-    """x₀, weights, times, noise, text and pooled text of a random batch; captions are worded anew each time."""
+def shares(batch: Batch, count: int) -> list[Batch]:
+    """A batch in `count` equal parts."""
+    *tensors, told = batch
+    rows = zip(*(x.chunk(count) for x in told.values()), strict=True)
+    return [
+        (*part, dict(zip(told, row, strict=True)))  # type: ignore[misc]
+        for *part, row in zip(*(x.chunk(count) for x in tensors), rows, strict=True)
+    ]
+
+
+def batch_of(data: Pool, parts: Parts, r: random.Random, device: str, size: int, time_mean: float = TIME_MEAN) -> Batch:
+    """A random batch; captions are worded anew each time."""
     chosen = [r.randrange(len(data.captions)) for _ in range(size)]
     texts = ["" if r.random() < EMPTY else reworded(r, data.captions[i]).text for i in chosen]
-    ids = parts.words.ids(texts)
-    text, pooled = encode(parts.t5, parts.clip, (ids[0].to(device), ids[1].to(device)))
     x0 = data.latents[chosen].float().to(device)
     t = torch.sigmoid(time_mean + TIME_SPREAD * torch.randn(size)).to(device)
-    return x0, data.weights[chosen].to(device), t, torch.randn_like(x0), text, pooled
+    return x0, data.weights[chosen].to(device), t, torch.randn_like(x0), parts.told(texts)
 
 
 def train(
@@ -155,8 +144,9 @@ def train(
 
     Continues from `saved` where that exists. `look` is called now and then with averaged weights in place.
     """
-    net = fresh(seed).to(device)
-    best = Both(net, LEARNING_RATE, lambda n, p: n.startswith(EARLY))
+    starter = parts.starter
+    net = starter.fresh(seed).to(device)
+    best, loss_of = Both(net, LEARNING_RATE, lambda n, p: n.startswith(starter.EARLY)), loss_for(starter)
     average = Average(net, 0.998)
     spent, steps = 0.0, 0
     if saved.exists():
@@ -172,7 +162,7 @@ def train(
     while not pace.over:
         best.set_lr(pace.rate(warmup=0.02, floor=0.005, flat=0.25))
         batch = batch_of(data, parts, r, device, BATCH)
-        losses.append(float(twins.gradients(list(zip(*(x.chunk(threads) for x in batch), strict=True)), loss_of)))
+        losses.append(float(twins.gradients(shares(batch, threads), loss_of)))
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         best.step()
         average.update(net)
@@ -204,7 +194,8 @@ def polish(parts: Parts, data: Pool, minutes: float, seed: int, device: str, log
     the picture, where shapes are decided. `data` weighs shapes with `POLISH_SHAPE_WEIGHT`.
     """
     net = copy.deepcopy(parts.transformer).requires_grad_(True)
-    best, average = Both(net, POLISH_RATE, lambda n, p: n.startswith(EARLY)), Average(net, 0.998)
+    best, average = Both(net, POLISH_RATE, lambda n, p: n.startswith(parts.starter.EARLY)), Average(net, 0.998)
+    loss_of = loss_for(parts.starter)
     torch.manual_seed(seed)
     r, pace, losses, told, steps = random.Random(seed), Pace(minutes), [], time.time(), 0
     while not pace.over:

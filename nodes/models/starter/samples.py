@@ -1,6 +1,6 @@
-"""The picture of the README: what the checkpoint draws for eight prompts, each under its prompt:
+"""The picture of the README: what a starter draws for eight prompts, each under its prompt:
 
-    python -m nodes.models.starter.samples [--model DIR] [--out FILE] [--seed 1]
+    python -m nodes.models.starter.samples [--family auraflow] [--out FILE] [--seed 1]
 
 Each picture has a seed of its own, counted up from the one given.
 """
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from nodes.models.starter import families
 from nodes.models.starter.checkpoint import PROMPTS, load
 from nodes.models.starter.sampling import images
 from nodes.models.starter.score import HERE, recommended
@@ -41,15 +42,15 @@ def samples(pictures: np.ndarray, prompts: tuple[str, ...]) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Draw the starter's sample sheet.")
-    parser.add_argument("--model", type=Path, default=HERE / "flux1")
-    parser.add_argument("--out", type=Path, default=HERE / "samples.png")
+    parser.add_argument("--family", default="flux1", choices=families.NAMES)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     seeds = [args.seed + i for i in range(len(PROMPTS))]
-    pictures = images(load(args.model), list(PROMPTS), seeds, recommended(args.model))
-    samples(pictures, PROMPTS).save(args.out, optimize=True)
+    pictures = images(load(HERE / args.family), list(PROMPTS), seeds, recommended(HERE / args.family))
+    samples(pictures, PROMPTS).save(args.out or HERE / f"samples-{args.family}.png", optimize=True)
 
 
 if __name__ == "__main__":

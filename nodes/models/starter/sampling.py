@@ -1,34 +1,48 @@
-"""Pictures from captions with the parts while they are in training: Euler steps with true classifier-free guidance.
+"""Pictures from captions, by the family's own text encoder, sigmas and velocity, as its nodes call them.
 
-The same arithmetic as the Flux.1 pipeline: sigmas 1 − i/n bent by a static shift, v = v_empty + s·(v_text − v_empty).
-Ho & Salimans 2022, arXiv:2207.12598; the shift: Esser et al. 2024, arXiv:2403.03206 §5.3.2.
+Euler steps; guidance is v = v_empty + s·(v_text − v_empty), Ho & Salimans 2022, arXiv:2207.12598, and costs nothing
+where s is 1.
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nodes.models.autoencoders.kl import Autoencoder
-from nodes.models.flux1.transformer import Transformer, image_ids, pack, text_ids, unpack
-from nodes.models.starter.text_stage import Words, encode
+from nodes.models.family import Family
+from nodes.models.sampling.schedule import Schedule
+from nodes.models.starter import families
+from nodes.models.starter.tokenizers import T5_LENGTH
 
 CELLS = 16  # latent cells of a side: 128 pixels
+TOKENS = (CELLS // 2) ** 2
 
 
 @dataclass
 class Parts:
     """Everything that a picture takes."""
 
-    words: Words
-    t5: nn.Module
-    clip: nn.Module
-    transformer: Transformer
+    family: Family
+    encoder: nn.Module
+    transformer: Any
     vae: Autoencoder
+
+    @property
+    def starter(self) -> ModuleType:
+        """The module of `families` that says how this one is trained and written."""
+        return families.of(self.family.name)
+
+    def told(self, texts: list[str]) -> Mapping[str, Tensor]:
+        """What the transformer is told of some texts, one row each."""
+        return self.encoder(texts, max_length=T5_LENGTH).tensors
 
 
 @dataclass(frozen=True)
@@ -40,36 +54,25 @@ class Settings:
     shift: float = 2.0
 
 
-def sigmas(settings: Settings) -> list[float]:
-    """steps + 1 values from 1 to 0."""
-    s, n = settings.shift, settings.steps
-    return [s * x / (1 + (s - 1) * x) for x in (1 - i / n for i in range(n))] + [0.0]
-
-
-def velocity(net: Transformer, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor) -> Tensor:
-    """(B, 64, 64) packed latents at times t (B,) → their velocity, same shape."""
-    side = CELLS // 2
-    modulation = net.modulation(net.vector(t, pooled))
-    angles = net.angles(image_ids(side, side, x.device), text_ids(text.shape[1], x.device))
-    return net(x, net.txt_in(text), modulation, angles)
+def sigmas(settings: Settings, usual: Schedule) -> list[float]:
+    """steps + 1 values from 1 to 0, spaced as the family's usual schedule."""
+    return replace(usual, shift=settings.shift, dynamic=False).sigmas(settings.steps, TOKENS)
 
 
 @torch.no_grad()
 def latents(parts: Parts, texts: list[str], seeds: list[int], settings: Settings, device: str = "cpu") -> Tensor:
     """(B, 16, 16, 16) sampled latents, one generator per picture."""
-    ids = parts.words.ids([*texts, ""])
-    features, pooled = encode(parts.t5, parts.clip, (ids[0].to(device), ids[1].to(device)))
-    n = len(texts)
-    text = torch.cat((features[:n], features[n:].expand(n, -1, -1)))
-    vec = torch.cat((pooled[:n], pooled[n:].expand(n, -1)))
-    x = pack(torch.cat([torch.randn(1, 16, CELLS, CELLS, generator=torch.Generator().manual_seed(s)) for s in seeds]))
-    x = x.to(device)
-    line = sigmas(settings)
+    x = torch.cat([torch.randn(1, 16, CELLS, CELLS, generator=torch.Generator().manual_seed(s)) for s in seeds])
+    usual = parts.family.defaults.defaults(parts.transformer.config).schedule
+    x, line = x.to(device), sigmas(settings, usual)
+    kinds = (texts, [""] * len(texts)) if settings.guidance != 1 else (texts,)
+    moves = [parts.family.transformer.velocity(parts.transformer, parts.told(t), x.shape, line) for t in kinds]
     for now, after in itertools.pairwise(line):
-        t = torch.full((2 * n,), now, device=device)
-        v_text, v_empty = velocity(parts.transformer, torch.cat((x, x)), t, text, vec).chunk(2)
-        x = x + (after - now) * (v_empty + settings.guidance * (v_text - v_empty))
-    return unpack(x, CELLS, CELLS)
+        v, *empty = (move(x, now) for move in moves)
+        if empty:
+            v = empty[0] + settings.guidance * (v - empty[0])
+        x = x + (after - now) * v
+    return x
 
 
 @torch.no_grad()

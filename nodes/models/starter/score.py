@@ -1,6 +1,6 @@
-"""How often the checkpoint draws what it is told, on scenes that training never saw:
+"""How often a starter draws what it is told, on scenes that training never saw:
 
-    python -m nodes.models.starter.score [--model DIR] [--prompts 256] [--steps 16] [--guidance 2.0] [--sheet FILE]
+    python -m nodes.models.starter.score [--family auraflow] [--model DIR] [--prompts 256] [--guidance 2.0]
 
 A picture counts only if every attribute that its prompt names is right. Pictures are judged by `judge`, which shares no
 code with the drawing.
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nodes.models.starter import families
 from nodes.models.starter.checkpoint import load
 from nodes.models.starter.grammar import Caption, sample
 from nodes.models.starter.judge import judge
@@ -69,7 +70,8 @@ def recommended(folder: Path) -> Settings:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Score the starter checkpoint on held-out prompts.")
-    parser.add_argument("--model", type=Path, default=HERE / "flux1")
+    parser.add_argument("--family", default="flux1", choices=families.NAMES)
+    parser.add_argument("--model", type=Path, help="another folder than that of the family's starter")
     parser.add_argument("--prompts", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int)
@@ -81,9 +83,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     given = {k: v for k, v in vars(args).items() if k in ("steps", "guidance", "shift") and v is not None}
-    settings = dataclasses.replace(recommended(args.model), **given)
+    folder = args.model or HERE / args.family
+    settings = dataclasses.replace(recommended(folder), **given)
     captions = held_out_captions(args.prompts, args.seed)
-    parts, begin = load(args.model, args.device), time.time()
+    parts, begin = load(folder, args.device), time.time()
     seeds = [args.seed * 100_003 + i for i in range(len(captions))]
     pictures = images(parts, [c.text for c in captions], seeds, settings, args.device)
     result, right = tally(pictures, captions)

@@ -89,16 +89,6 @@ class Words:
         )
 
 
-@torch.no_grad()
-def encode(t5: nn.Module, clip: nn.Module, ids: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """→ T5 features (B, 32, 128) and CLIP's pooled vector (B, 96).
-
-    CLIP is causal, so what stands after its first end mark changes nothing and is cut off to the longest caption.
-    """
-    end = int((ids[1] == ids[1].max()).float().argmax(1).max()) + 1
-    return t5(ids[0]).last_hidden_state, clip(ids[1][:, :end]).pooler_output
-
-
 def lessons(captions: list[Caption]) -> dict[str, Tensor]:
     """What the heads are to say.
 

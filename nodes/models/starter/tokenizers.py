@@ -17,6 +17,7 @@ from nodes.models.starter.grammar import sample, vocabulary
 
 T5_LENGTH = 32  # tokens, the end mark included
 CLIP_LENGTH = 77
+PRINTABLE = ("▁", *(chr(i) for i in range(33, 127)))
 EXTRA_IDS = 4  # T5 always has some sentinels; four are enough for the format
 
 
@@ -80,9 +81,9 @@ def write_t5(folder: Path, seed: int) -> None:
     model.write_bytes(kept)
 
 
-def merges(words: list[str]) -> list[tuple[str, str]]:
+def merges(words: list[str], end: str = "</w>") -> list[tuple[str, str]]:
     """Byte-pair merges, most frequent pair first, until each word is one piece; ties in alphabetical order."""
-    split = {w: [*w[:-1], w[-1] + "</w>"] for w in words}
+    split = {w: [*w[:-1], w[-1] + end] for w in words}
     found: list[tuple[str, str]] = []
     while True:
         pairs = Counter(p for parts in split.values() for p in itertools.pairwise(parts))
@@ -130,3 +131,29 @@ def write_clip(folder: Path) -> None:
     CLIPTokenizer.from_pretrained(folder).save_pretrained(folder)
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
+
+
+def write_llama(folder: Path) -> None:
+    """AuraFlow's kind of tokenizer: byte-pair merges of whole words behind a "▁", an end mark and no beginning.
+
+    It folds no case, so that words with a capital are pieces too. What it cannot spell it leaves out.
+    """
+    from transformers import LlamaTokenizerFast
+
+    words = [w for w in vocabulary() if re.fullmatch("[a-z]+", w)]
+    found = merges([f"▁{w}" for w in words] + [f"▁{w.capitalize()}" for w in words], end="")
+    pieces = ["<unk>", "<s>", "</s>", *PRINTABLE, *("".join(p) for p in found)]
+    given = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    marks = {"add_bos_token": False, "add_eos_token": True, "pad_token": "<s>"}
+    LlamaTokenizerFast(vocab=given, merges=found, model_max_length=T5_LENGTH, **marks).save_pretrained(folder)
+
+
+def write_gemma(folder: Path) -> None:
+    """Lumina's kind of tokenizer: byte-pair merges of whole words, and a mark of the beginning instead of the end."""
+    from transformers import GemmaTokenizerFast
+
+    words = [w for w in vocabulary() if re.fullmatch("[a-z]+", w)]
+    found = merges(words + [f"▁{w}" for w in words], end="")
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", *PRINTABLE, *("".join(p) for p in found)]
+    given = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    GemmaTokenizerFast(vocab=given, merges=found, add_bos_token=True).save_pretrained(folder)

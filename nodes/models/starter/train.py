@@ -20,8 +20,12 @@ from pathlib import Path
 import torch
 
 from nodes.models.autoencoders.kl import Autoencoder, Config
+from nodes.models.encoders.tokenizer import load_tokenizer
+from nodes.models.family import family_named
+from nodes.models.flux1.text import TextEncoder
 from nodes.models.starter import flow_stage, text_stage, vae_stage
 from nodes.models.starter.checkpoint import save
+from nodes.models.starter.families import flux1
 from nodes.models.starter.grammar import sample
 from nodes.models.starter.judge import judge
 from nodes.models.starter.sampling import Parts, Settings, images, sheet
@@ -76,8 +80,8 @@ def polish(work: Path, parts: Parts, minutes: float, args: argparse.Namespace, l
     parts.vae.decoder.load_state_dict(torch.load(path, map_location=args.device, weights_only=True))
 
 
-def readers(work: Path, minutes: float, args: argparse.Namespace, log: Curve) -> tuple[Words, text_stage.Readers]:
-    """The tokenizers and the taught text encoders."""
+def reader(work: Path, minutes: float, args: argparse.Namespace, log: Curve) -> TextEncoder:
+    """The taught text encoders with their tokenizers."""
     folder, path = work / "words", work / "text.pt"
     if not folder.exists():
         write_t5(folder / "tokenizer_2", args.seed)
@@ -87,7 +91,9 @@ def readers(work: Path, minutes: float, args: argparse.Namespace, log: Curve) ->
     words = Words(folder)
     net = text_stage.Readers(len(words.t5), len(words.clip)).to(args.device)
     net.load_state_dict(torch.load(path, map_location=args.device, weights_only=True))
-    return words, net.eval().requires_grad_(False)
+    net.eval().requires_grad_(False)
+    tokenizers = (load_tokenizer(kind, folder / name) for kind, name in (("clip", "tokenizer"), ("t5", "tokenizer_2")))
+    return TextEncoder(net.clip, net.t5, *tokenizers).eval()
 
 
 def scenes(work: Path, vae: Autoencoder, args: argparse.Namespace) -> flow_stage.Pool:
@@ -114,9 +120,10 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     log = Curve(args.out / "curve.csv")
     vae = autoencoder(work, args.minutes * SHARE["vae"], args, log)
-    words, text = readers(work, args.minutes * SHARE["text"], args, log)
+    text = reader(work, args.minutes * SHARE["text"], args, log)
     data = scenes(work, vae, args)
-    parts = Parts(words, text.t5, text.clip, flow_stage.fresh(args.seed).to(args.device).requires_grad_(False), vae)
+    net = flux1.fresh(args.seed).to(args.device).requires_grad_(False)
+    parts = Parts(family_named(flux1.NAME), text, net, vae)
     r = random.Random(args.seed + 2)
     probes = [sample(r, "held out") for _ in range(PROBES)]
 

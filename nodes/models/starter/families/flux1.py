@@ -1,0 +1,116 @@
+"""The starter of Flux.1's architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from nodes.models.flux1 import keys
+from nodes.models.flux1.config import Config
+from nodes.models.flux1.text import TextEncoder
+from nodes.models.flux1.transformer import Transformer, image_ids, text_ids
+
+NAME, TITLE = "flux1", "Flux.1"
+CONFIG = Config(
+    width=160,
+    heads=5,
+    double_blocks=2,
+    single_blocks=4,
+    text_width=128,
+    pooled_width=96,
+    axes=(8, 12, 12),
+    guidance=False,
+)
+EARLY = ("img_in", "txt_in", "time_in.in_layer", "vector_in.in_layer", "final_layer.linear")
+SIDE = 8  # tokens
+
+
+def fresh(seed: int) -> Transformer:
+    """A transformer whose blocks and output begin at zero. Peebles & Xie 2022, arXiv:2212.09748 §3.2."""
+    torch.manual_seed(seed)
+    net = Transformer(CONFIG)
+    for name, p in net.named_parameters():
+        if "_mod." in name or ".modulation." in name or name.startswith("final_layer."):
+            torch.nn.init.zeros_(p)
+    return net
+
+
+def velocity(net: Transformer, x: Tensor, t: Tensor, told: Mapping[str, Tensor]) -> Tensor:
+    """(B, 64, 64) packed latents at times t (B,) → their velocity, same shape."""
+    text, pooled = told["text"].to(x.dtype), told["pooled"].to(x.dtype)
+    angles = net.angles(image_ids(SIDE, SIDE, x.device), text_ids(text.shape[1], x.device))
+    return net(x, net.txt_in(text), net.modulation(net.vector(t, pooled)), angles)
+
+
+def index() -> dict[str, object]:
+    """What model_index.json says of its components."""
+    return {
+        "_class_name": "FluxPipeline",
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "text_encoder_2": ["transformers", "T5EncoderModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "tokenizer_2": ["transformers", "T5TokenizerFast"],
+        "transformer": ["diffusers", "FluxTransformer2DModel"],
+    }
+
+
+def config(sizes: Config) -> dict[str, object]:
+    """The transformer's config.json."""
+    return {
+        "_class_name": "FluxTransformer2DModel",
+        "attention_head_dim": sizes.width // sizes.heads,
+        "axes_dims_rope": list(sizes.axes),
+        "guidance_embeds": sizes.guidance,
+        "in_channels": sizes.in_channels,
+        "joint_attention_dim": sizes.text_width,
+        "num_attention_heads": sizes.heads,
+        "num_layers": sizes.double_blocks,
+        "num_single_layers": sizes.single_blocks,
+        "patch_size": 1,
+        "pooled_projection_dim": sizes.pooled_width,
+    }
+
+
+def _cut(name: str, stems: tuple[str, ...], tensor: Tensor, width: int) -> dict[str, Tensor]:
+    """One Linear's weight or bias under one name or, by rows, under several; the first three are `width` high."""
+    leaf = name.rsplit(".", 1)[1]
+    if len(stems) == 1:
+        return {f"{stems[0]}.{leaf}": tensor}
+    heights = [width] * 3 + [tensor.shape[0] - 3 * width] * (len(stems) - 3)
+    return {f"{stem}.{leaf}": part for stem, part in zip(stems, tensor.split(heights), strict=True)}
+
+
+def to_diffusers(weights: Mapping[str, Tensor], sizes: Config) -> dict[str, Tensor]:
+    """Flux.1's original names to diffusers': fused projections cut apart, the last modulation's halves swapped."""
+    out: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        kind, _, rest = name.partition(".")
+        if name.startswith(keys.SWAPPED[0]):
+            shift, scale = tensor.chunk(2)
+            out[f"{keys.SWAPPED[1]}.{name.rsplit('.', 1)[1]}"] = torch.cat((scale, shift))
+        elif kind in ("double_blocks", "single_blocks"):
+            linears, norms = (
+                (keys.DOUBLE, keys.DOUBLE_NORMS) if kind == "double_blocks" else (keys.SINGLE, keys.SINGLE_NORMS)
+            )
+            index, _, inner = rest.partition(".")
+            stem = inner.rsplit(".", 1)[0]
+            prefix = f"{'transformer' if kind == 'double_blocks' else 'single_transformer'}_blocks.{index}."
+            found = (
+                {f"{norms[stem]}.weight": tensor} if stem in norms else _cut(name, linears[stem], tensor, sizes.width)
+            )
+            out |= {prefix + n: t for n, t in found.items()}
+        else:
+            out |= _cut(name, keys.ENDS[name.rsplit(".", 1)[0]], tensor, sizes.width)
+    return out
+
+
+def encoders(text: TextEncoder) -> dict[str, nn.Module]:
+    return {"text_encoder": text.clip, "text_encoder_2": text.t5}
+
+
+def tokenizers(text: TextEncoder) -> dict[str, object]:
+    return {"tokenizer": text.clip_tokenizer.inner, "tokenizer_2": text.t5_tokenizer.inner}
