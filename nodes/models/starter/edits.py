@@ -18,6 +18,7 @@ from nodes.models.starter.grammar import (
     BACKGROUNDS,
     COLOUR_WORDS,
     COLOURS,
+    CORNERS,
     MAX_WORDS,
     PLURALS,
     SHAPE_WORDS,
@@ -25,7 +26,6 @@ from nodes.models.starter.grammar import (
     SIZE_WORDS,
     SIZES,
     UPPER,
-    CORNERS,
     Caption,
     Phrase,
     Scene,
@@ -72,9 +72,7 @@ class Edit:
 
     def claims(self) -> dict:
         """What the edited picture promises, all of it, as plain data for the judge."""
-        things = [
-            {"shape": t.shape, "colour": t.colour, "size": t.size, "cells": [t.cell]} for t in self.after.things
-        ]
+        things = [{"shape": t.shape, "colour": t.colour, "size": t.size, "cells": [t.cell]} for t in self.after.things]
         return {
             "text": self.text,
             "things": things,

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from nodes.models.starter.edits import KINDS, Edit, matching, drawn, sample_edit
+from nodes.models.starter.edits import KINDS, Edit, drawn, matching, sample_edit
 from nodes.models.starter.grammar import MAX_WORDS, Scene, Thing, held_out
 from nodes.models.starter.judge import judge
 

@@ -6,13 +6,12 @@ it spells byte by byte. The chat that klein puts around a prompt is three tokens
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections import Counter
 from pathlib import Path
 
 from nodes.models.starter.edits import instruction_words
 from nodes.models.starter.grammar import vocabulary
+from nodes.models.starter.tokenizers import merges
 
 END, FILLING = "<|im_end|>", "<|endoftext|>"
 SPECIAL = (FILLING, "<|im_start|>", END, "<think>", "</think>")
@@ -38,31 +37,13 @@ def pieces() -> list[str]:
     return [*known, *(SPACE + w for w in known if w.islower()), BREAK + BREAK]
 
 
-def joined(words: list[str]) -> list[tuple[str, str]]:
-    """Byte-pair merges, most frequent pair first, until each of the words is one piece; ties in alphabetical order."""
-    split, found = {w: list(w) for w in words}, []
-    while True:
-        pairs = Counter(p for parts in split.values() for p in itertools.pairwise(parts))
-        if not pairs:
-            return found
-        top = max(pairs.values())
-        pair = min(p for p, n in pairs.items() if n == top)
-        found.append(pair)
-        for parts in split.values():
-            i = 0
-            while i + 1 < len(parts):
-                if (parts[i], parts[i + 1]) == pair:
-                    parts[i : i + 2] = ["".join(pair)]
-                i += 1
-
-
 def write(folder: Path) -> None:
     """vocab.json, merges.txt, tokenizer.json and the configuration with the chat template."""
     from tokenizers import AddedToken, pre_tokenizers
     from transformers import Qwen2Tokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
-    found = joined(pieces())
+    found = merges(pieces(), end="")
     vocab = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *dict.fromkeys("".join(p) for p in found)]
     tokenizer = Qwen2Tokenizer(
         vocab={v: i for i, v in enumerate(vocab)},

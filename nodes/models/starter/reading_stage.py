@@ -20,15 +20,16 @@ from transformers import Qwen2TokenizerFast, Qwen3Config, Qwen3Model
 
 from nodes.models.flux2.text import CHATS
 from nodes.models.starter.edits import KINDS, Edit, sample_edit
-from nodes.models.starter.flux2_words import FILLING
+from nodes.models.starter.families.flux2 import LENGTH
 from nodes.models.starter.grammar import BACKGROUNDS, COLOURS, SHAPES, SIZES, Caption, sample
 from nodes.models.starter.muon import Average, Both
 from nodes.models.starter.pace import Pace
+from nodes.models.starter.qwen_words import FILLING
 
 WIDTH = 128
 TAPS = (1, 2, 3)
-LENGTH = 44  # tokens: 3 of the chat, at most 31 words, 9 of the chat, and one to spare
-BEFORE, AFTER = 3, 9  # tokens of the chat
+THETA = 10000.0
+BEFORE, AFTER = 3, 9  # tokens of the chat; with 31 words and a full stop between them a text has LENGTH
 BATCH = 64
 LEARNING_RATE = 4e-3
 BARE = 0.9  # of the prompts have no capital and no full stop
@@ -52,7 +53,7 @@ class Reader(nn.Module):
                 num_key_value_heads=2,
                 head_dim=32,
                 rms_norm_eps=1e-6,
-                rope_theta=10000.0,
+                rope_theta=THETA,
                 max_position_embeddings=512,
                 tie_word_embeddings=True,
                 attn_implementation="sdpa",
@@ -83,6 +84,21 @@ def encode(qwen: nn.Module, ids: Tensor, counts: Tensor) -> Tensor:
     mask = torch.arange(ids.shape[1], device=ids.device) < counts[:, None]
     states = qwen(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True, use_cache=False).hidden_states
     return torch.cat([states[tap] for tap in TAPS], dim=-1)
+
+
+Read = Callable[[list[str], Callable[[int], int]], Tensor]
+"""Texts, and how many tokens they are filled up to, given how many the longest has → (B, L, 3·128)."""
+
+
+def reader(words: Words, qwen: nn.Module) -> Read:
+    """Texts as the transformer is told of them."""
+
+    @torch.no_grad()
+    def read(texts: list[str], length: Callable[[int], int]) -> Tensor:
+        ids, counts = words.ids(texts)
+        return encode(qwen, ids[:, : length(int(counts.max()))], counts)
+
+    return read
 
 
 def lessons(prompts: list[Caption | Edit]) -> dict[str, Tensor]:

@@ -1,0 +1,157 @@
+"""How the Flux.2 starter is made: its words are tokens, its lessons are right, it trains, and its folder is small."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import Qwen2TokenizerFast
+
+import nodes.models.starter
+from nodes.models.encoders.tekken import load_words
+from nodes.models.flux2.text import CHATS
+from nodes.models.flux2.tokens import unpack
+from nodes.models.starter import edit_stage, qwen_words, reading_stage
+from nodes.models.starter.checkpoint import in_flux2_space, load
+from nodes.models.starter.edit_score import held_out_edits, shown, tally
+from nodes.models.starter.edits import drawn, sample_edit
+from nodes.models.starter.families import flux2
+from nodes.models.starter.grammar import BACKGROUNDS, COLOURS, SHAPES, sample
+from nodes.models.starter.vae_stage import to_tensor
+
+STARTERS = Path(nodes.models.starter.__file__).parent
+MOST = 12_000_000  # bytes
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("words")
+    qwen_words.write(folder / "tokenizer")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vae() -> Any:
+    return in_flux2_space(load(STARTERS / "flux1").vae)
+
+
+def prompts() -> list[Any]:
+    r = random.Random(5)
+    return [sample(r) if i % 2 else sample_edit(r) for i in range(300)]
+
+
+def test_every_word_is_one_token_and_the_chat_is_twelve(words: Path) -> None:
+    chat, tokenizer = CHATS["qwen3"], load_words(words / "tokenizer", "Qwen3")
+    for prompt in prompts():
+        for text in (prompt.text, prompt.text[0].upper() + prompt.text[1:]):
+            assert len(tokenizer.ids(chat.before + text + chat.after)) == len(prompt.words) + 12
+
+
+def test_transformers_reads_the_same_tokens_in_the_same_chat(words: Path) -> None:
+    theirs, ours = Qwen2TokenizerFast.from_pretrained(words / "tokenizer"), load_words(words / "tokenizer", "Qwen3")
+    for text in ("Make the circle green!", "Grüße, 42 red circles", ""):
+        told = [{"role": "user", "content": text}]
+        chat = theirs.apply_chat_template(told, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+        assert chat == CHATS["qwen3"].before + text + CHATS["qwen3"].after
+        assert theirs(chat).input_ids == ours.ids(chat)
+
+
+def test_the_tokenizer_that_is_shipped_is_the_one_that_is_written(words: Path) -> None:
+    for name in ("vocab.json", "merges.txt", "tokenizer.json"):
+        assert (STARTERS / "flux2" / "tokenizer" / name).read_bytes() == (words / "tokenizer" / name).read_bytes()
+
+
+def test_lessons_say_what_the_caption_and_the_instruction_say() -> None:
+    asked = prompts()
+    want = reading_stage.lessons(asked)
+    for i, prompt in enumerate(asked):
+        if i % 2:
+            for thing in prompt.scene.things:
+                assert SHAPES[want["tail_shape"][i, thing.cell]] == thing.shape
+                assert COLOURS[want["tail_colour"][i, thing.cell]] == thing.colour
+            assert int(want["tail_here"][i].sum()) == len(prompt.scene.things)
+            assert BACKGROUNDS[want["tail_ground"][i, 0]] == prompt.scene.background
+        else:
+            told = prompt.told
+            assert reading_stage.TAIL["kind"][want["tail_kind"][i, 0]] == told.kind
+            assert int(want["tail_shape"][i, 0]) == (SHAPES.index(told.shape) if told.shape else len(SHAPES))
+            assert int(want["tail_here"][i].sum()) == (len(told.cells) if told.cells else 9)
+
+
+def test_the_language_model_learns_to_read(words: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    net = reading_stage.Reader(len(reading_stage.Words(words).tokenizer))
+    best = reading_stage.Both(net, 4e-3, lambda n, p: "embed" in n or "_head" in n)
+    r = random.Random(0)
+    for _ in range(12):
+        asked = [sample(r) for _ in range(16)]
+        ids, counts = reading_stage.Words(words).ids([p.text for p in asked])
+        loss, _ = reading_stage.loss_of(net, ids, counts, reading_stage.lessons(asked))
+        loss.backward()
+        best.step()
+        rows.append({"loss": float(loss.detach())})
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+
+
+def test_the_latents_are_the_flux1_starters(vae: Any) -> None:
+    first = load(STARTERS / "flux1").vae
+    r = random.Random(1)
+    x = to_tensor(drawn(sample(r).scene, "a")[None])
+    cells = first.scaled(first.encode(x)[0])  # (1, 16, 16, 16); a token is 2 × 2 of them, channels first
+    ours = vae.scaled(vae.encode(x)[0])
+    theirs = cells.view(1, 16, 8, 2, 8, 2).permute(0, 1, 3, 5, 2, 4).reshape(1, 64, 8, 8)
+    assert float((ours - theirs).abs().max()) < 1e-5
+    assert float((vae.decode(vae.unscaled(ours)) - first.decode(first.unscaled(cells))).abs().max()) < 1e-4
+
+
+def test_pools_hold_both_pictures_of_an_edit_and_weigh_what_changes(vae: Any) -> None:
+    drawing, editing = edit_stage.pools(vae, 2, 6, 3)
+    assert editing.before is not None
+    assert torch.equal(drawing.latents[2:], editing.before)
+    assert [e.caption for e in editing.prompts] == drawing.prompts[2:]
+    for i, edit in enumerate(editing.prompts):
+        x = to_tensor(drawn(edit.after, f"3/{i}")[None])
+        latent = unpack(editing.latents[i : i + 1].float(), 8, 8)
+        assert float((vae.scaled(vae.encode(x)[0]) - latent).abs().max()) < 0.02
+        if edit.told.kind != "ground":
+            assert editing.weights[i].max() > 2 * editing.weights[i].min()
+
+
+def test_the_transformer_learns_and_goes_on_where_it_was(vae: Any, tmp_path: Path) -> None:
+    def read(texts: list[str], length: Any) -> torch.Tensor:
+        return torch.zeros(len(texts), 14, flux2.CONFIG.text_width)
+
+    pools = edit_stage.pools(vae, 4, 4, 0)
+    rows: list[dict[str, Any]] = []
+    arguments = (0, tmp_path / "saved.pt", lambda **row: rows.append(row), lambda weights, seconds: None)
+    weights = edit_stage.train(read, pools, 0.15, *arguments)
+    steps = torch.load(tmp_path / "saved.pt", weights_only=True)["steps"]
+    edit_stage.train(read, pools, 0.3, *arguments)
+    assert torch.load(tmp_path / "saved.pt", weights_only=True)["steps"] > steps > 0
+    assert set(weights) == set(dict(flux2.fresh(0).named_parameters()))
+
+
+def test_velocity_in_training_is_the_velocity_of_the_nodes() -> None:
+    parts = load(STARTERS / "flux2")
+    r = random.Random(2)
+    edits = [sample_edit(r, "held out") for _ in range(2)]
+    told = {**parts.told([e.text for e in edits]), **parts.shown(shown(edits, 0))}
+    x = torch.randn(2, 64, 8, 8)
+    theirs = parts.family.transformer.velocity(parts.transformer, told, x.shape, [0.5])(x, 0.5)
+    ours = flux2.velocity(parts.transformer, x.flatten(2).mT, torch.full((2,), 0.5), told)
+    assert float((unpack(ours, 8, 8) - theirs).abs().max()) < 1e-4
+
+
+def test_the_score_counts_perfect_edits_as_right_and_none_as_wrong() -> None:
+    edits = held_out_edits(12, 7)
+    perfect = [drawn(edit.after, str(i)) for i, edit in enumerate(edits)]
+    assert tally(perfect, edits)[0]["all"] == 1.0
+    assert tally(shown(edits, 7), edits)[0]["all"] == 0.0
+    assert len({(e.before.key(), e.after.key()) for e in edits}) == 12
+
+
+def test_the_folder_is_small() -> None:
+    assert sum(path.stat().st_size for path in (STARTERS / "flux2").rglob("*")) <= MOST
