@@ -1,6 +1,6 @@
 """Trains the Flux.2 transformer of the starter: drawing from a caption, and changing a picture that it is shown.
 
-Rectified flow as in `flow_stage`. Two batches of three are captions; the third is of instructions, with the latents of
+Rectified flow as in `flow_stage`. Every other batch is captions; the others are instructions, with the latents of
 the picture before as reference tokens and those of the picture after as what is wanted. Without an instruction ("", for
 classifier-free guidance) a picture that is shown is to stay as it is.
 """
@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from nodes.models.autoencoders.flux2 import Autoencoder
 from nodes.models.flux2.tokens import pack, unpack
 from nodes.models.starter.drawing import draw
-from nodes.models.starter.edits import Edit, drawn, sample_edit
+from nodes.models.starter.edits import Edit, drawn, reversed_edit, reworded_edit, sample_edit
 from nodes.models.starter.families import flux2
 from nodes.models.starter.grammar import Caption, reworded, sample
 from nodes.models.starter.muon import Average, Both
@@ -34,10 +34,11 @@ SIDE = 8  # tokens of a side: 128 pixels
 BATCH = 40
 LEARNING_RATE = 3e-3
 EMPTY = 0.1  # part of the prompts that become ""
-TIME_MEAN, TIME_SPREAD = 0.6, 1.2
+TIME_MEAN, TIME_SPREAD = 0.6, 1.2  # logit-normal: towards noise at first, where the layout is decided;
+TIME_END = 0.2  # from half of the training on, its mean goes towards the picture, where shapes are
 SHAPE_WEIGHT = 2.0  # extra weight of the tokens that a shape touches
 CHANGE_WEIGHT = 4.0  # extra weight of the tokens that an edit changes
-DRAWN_OF = 3  # two batches of three are drawings, the third is of edits
+DRAWN_OF = 2  # every other batch is of edits
 SAVE_EVERY, LOOK_EVERY = 150.0, 600.0  # seconds
 
 
@@ -100,23 +101,29 @@ def loss_of(
     return (error * weight).mean(), error.detach().mean()
 
 
-def batch_of(data: Pool, read: Read, r: random.Random, size: int) -> tuple:
-    """x₀, weights, times, noise and what is told, of a random batch; captions are worded anew each time."""
+def batch_of(data: Pool, read: Read, r: random.Random, size: int, time_mean: float = TIME_MEAN) -> tuple:
+    """x₀, weights, times, noise and what is told, of a random batch.
+
+    All is worded anew each time; half of the edits that have a way back go it.
+    """
     chosen = [r.randrange(len(data.prompts)) for _ in range(size)]
     x0, texts = data.latents[chosen].float(), []
     before = None if data.before is None else data.before[chosen].float()
     for row, i in enumerate(chosen):
-        prompt = data.prompts[i]
-        if r.random() < EMPTY:
-            texts.append("")
-            if before is not None:
-                x0[row] = before[row]
-        else:
-            texts.append(written(r, (reworded(r, prompt) if isinstance(prompt, Caption) else prompt).text))
+        prompt, empty = data.prompts[i], r.random() < EMPTY
+        if isinstance(prompt, Caption):
+            texts.append("" if empty else written(r, reworded(r, prompt).text))
+            continue
+        back = reversed_edit(r, prompt) if r.random() < 0.5 else None
+        if back:
+            x0[row], before[row] = before[row].clone(), x0[row].clone()
+        if empty:
+            x0[row] = before[row]
+        texts.append("" if empty else written(r, (back or reworded_edit(r, prompt)).text))
     told = {"text": read(texts, lambda longest: r.randint(longest, flux2.LENGTH))}  # so that filling means nothing
     told |= {} if before is None else {"reference.0": unpack(before, SIDE, SIDE)}
     even = (torch.randperm(size) + torch.rand(size)) / size  # one of each part of the distribution in every batch
-    t = torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.special.ndtri(even.clamp(1e-4, 1 - 1e-4)))
+    t = torch.sigmoid(time_mean + TIME_SPREAD * torch.special.ndtri(even.clamp(1e-4, 1 - 1e-4)))
     return x0, data.weights[chosen], t, torch.randn_like(x0), told
 
 
@@ -152,7 +159,8 @@ def train(
         while not pace.over:
             best.set_lr(pace.rate(warmup=0.02, floor=0.005, flat=0.3))
             kind = int(steps % DRAWN_OF == DRAWN_OF - 1)
-            loss, plain = loss_of(halved.take(), *batch_of(pools[kind], read, r, BATCH))
+            mean = TIME_MEAN + (TIME_END - TIME_MEAN) * max(0.0, 2 * pace.part - 1)
+            loss, plain = loss_of(halved.take(), *batch_of(pools[kind], read, r, BATCH, mean))
             loss.backward()
             halved.give()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

@@ -7,7 +7,6 @@ name picks out just the things that are meant. All else stays, to the pixel: jit
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,7 +26,6 @@ from nodes.models.starter.grammar import (
     SIZES,
     UPPER,
     Caption,
-    Phrase,
     Scene,
     Thing,
     held_out,
@@ -42,6 +40,8 @@ WORDINGS = {
     "ground": ("make the background {}", "make the background {}", "paint the background {}",
                "change the background to {}", "turn the background {}"),
 }  # fmt: skip
+
+WORDS = {"colour": COLOUR_WORDS, "size": SIZE_WORDS, "ground": BACKGROUND_WORDS}
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,14 @@ class Told:
 
 @dataclass(frozen=True)
 class Edit:
-    """An instruction and the two scenes; `caption` is one of the scene before."""
+    """An instruction, the two scenes, what is meant of the first (nothing: the ground), and maybe a caption of it."""
 
     words: tuple[str, ...]
     told: Told
     before: Scene
     after: Scene
-    caption: Caption
+    meant: tuple[Thing, ...]
+    caption: Caption | None
 
     @property
     def text(self) -> str:
@@ -103,9 +104,9 @@ def matching(scene: Scene, told: Told) -> set[int]:
     }
 
 
-def _named(r: random.Random, scene: Scene, phrase: Phrase, kind: str) -> tuple[list[str], Told] | None:
-    """A name for the things of a phrase, short more often than long; None where none picks out just them."""
-    t, n = phrase.things[0], len(phrase.things)
+def _named(r: random.Random, scene: Scene, meant: tuple[Thing, ...], kind: str) -> tuple[list[str], Told] | None:
+    """A name for equal things of a scene, short more often than long; None where none picks out just them."""
+    t, n = meant[0], len(meant)
     extras = r.sample(("colour", "size", "cells"), 3)
     for count in (r.choices((0, 1, 2), (6, 4, 1))[0], 0, 1, 2, 3):
         chosen = [e for e in extras[:count] if e != "cells" or n == 1]
@@ -116,7 +117,7 @@ def _named(r: random.Random, scene: Scene, phrase: Phrase, kind: str) -> tuple[l
             t.size if "size" in chosen and t.size != "medium" else None,
             (t.cell,) if "cells" in chosen else None,
         )
-        if matching(scene, told) == {one.cell for one in phrase.things}:
+        if matching(scene, told) == {one.cell for one in meant}:
             shape = r.choice(SHAPE_WORDS[t.shape])
             words = ["the", *([r.choice(SIZE_WORDS[t.size])] if told.size else [])]
             words += [r.choice(COLOUR_WORDS[t.colour])] if told.colour else []
@@ -132,40 +133,64 @@ def _where(r: random.Random, cell: int) -> list[str]:
     return r.choice((f"at the {corner}", f"in the {corner}", f"in the {corner} corner")).split()
 
 
-def _changed(scene: Scene, cells: set[int], change: Callable[[Thing], Thing | None]) -> Scene:
-    things = (change(t) if t.cell in cells else t for t in scene.things)
-    return replace(scene, things=tuple(t for t in things if t is not None))
+def _changed(scene: Scene, meant: tuple[Thing, ...], kind: str, value: str | None) -> Scene:
+    """The scene after."""
+    if kind == "ground":
+        return replace(scene, background=value)
+    cells = {t.cell for t in meant}
+    kept = (t for t in scene.things if kind != "remove" or t.cell not in cells)
+    return replace(scene, things=tuple(replace(t, **{kind: value}) if t.cell in cells else t for t in kept))
+
+
+def _said(
+    r: random.Random, scene: Scene, meant: tuple[Thing, ...], kind: str, value: str | None
+) -> tuple[tuple[str, ...], Told] | None:
+    """Words for a change of a scene; None where no name picks out just what is meant."""
+    wording = r.choice(WORDINGS[kind])
+    word = r.choice([w for w in WORDS[kind][value] if w]) if value else ""
+    if kind == "ground":
+        return tuple(wording.format(word).split()), Told(kind, value=value)
+    named = _named(r, scene, meant, kind)
+    if named is None:
+        return None
+    return tuple(wording.format(" ".join(named[0]), word).split()), replace(named[1], value=value)
+
+
+def _value(r: random.Random, scene: Scene, first: Thing, kind: str) -> str | None:
+    """What a change may lead to: something else, that can be told from the ground."""
+    if kind == "ground":
+        hidden = {scene.background, *(t.colour for t in scene.things)}
+        return r.choice([b for b in BACKGROUNDS if b not in hidden])
+    if kind == "colour":
+        return r.choice([c for c in COLOURS if c not in (first.colour, scene.background)])
+    return r.choice([s for s in SIZES if s != first.size]) if kind == "size" else None
 
 
 def _edit(r: random.Random, caption: Caption) -> Edit | None:
     """One random instruction for a scene; None where the kind that was drawn does not suit it."""
-    scene = caption.scene
-    kind = r.choices(tuple(KINDS), tuple(KINDS.values()))[0]
-    wording = r.choice(WORDINGS[kind])
-    if kind == "ground":
-        free = [b for b in BACKGROUNDS if b != scene.background and all(t.colour != b for t in scene.things)]
-        value = r.choice(free)
-        words = wording.format(r.choice(BACKGROUND_WORDS[value])).split()
-        return Edit(tuple(words), Told(kind, value=value), scene, replace(scene, background=value), caption)
-    named = _named(r, scene, r.choice(caption.phrases), kind)
-    if named is None:
-        return None
-    name, told = named
-    cells, first = matching(scene, told), next(t for t in scene.things if t.cell in matching(scene, told))
+    scene, kind = caption.scene, r.choices(tuple(KINDS), tuple(KINDS.values()))[0]
+    meant = () if kind == "ground" else r.choice(caption.phrases).things
+    value = _value(r, scene, scene.things[0] if kind == "ground" else meant[0], kind)
+    said, after = _said(r, scene, meant, kind, value), _changed(scene, meant, kind, value)
+    return Edit(*said, scene, after, meant, caption) if said and after.things else None
+
+
+def reworded_edit(r: random.Random, edit: Edit) -> Edit:
+    """The same change in other words, where there are some."""
+    said = _said(r, edit.before, edit.meant, edit.told.kind, edit.told.value)
+    return replace(edit, words=said[0], told=said[1]) if said else edit
+
+
+def reversed_edit(r: random.Random, edit: Edit) -> Edit | None:
+    """The change back; None for what was removed, and where no name picks out just what is meant."""
+    kind, scene = edit.told.kind, edit.after
     if kind == "remove":
-        after = _changed(scene, cells, lambda t: None)
-        words = tuple(wording.format(" ".join(name)).split())
-        return Edit(words, told, scene, after, caption) if after.things else None
-    if kind == "colour":
-        value = r.choice([c for c in COLOURS if c not in (first.colour, scene.background)])
-        word = r.choice(COLOUR_WORDS[value])
-        after = _changed(scene, cells, lambda t: replace(t, colour=value))
-    else:
-        value = r.choice([s for s in SIZES if s != first.size])
-        word = r.choice([w for w in SIZE_WORDS[value] if w])
-        after = _changed(scene, cells, lambda t: replace(t, size=value))
-    words = tuple(wording.format(" ".join(name), word).split())
-    return Edit(words, replace(told, value=value), scene, after, caption)
+        return None
+    cells = {t.cell for t in edit.meant}
+    meant = tuple(t for t in scene.things if t.cell in cells)
+    value = edit.before.background if kind == "ground" else getattr(edit.meant[0], kind)
+    said = _said(r, scene, meant, kind, value)
+    return Edit(*said, scene, edit.before, meant, None) if said else None
 
 
 def sample_edit(r: random.Random, split: str = "train") -> Edit:

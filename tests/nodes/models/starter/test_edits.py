@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from nodes.models.starter.edits import KINDS, Edit, drawn, matching, sample_edit
+from nodes.models.starter.edits import KINDS, Edit, drawn, matching, reversed_edit, reworded_edit, sample_edit
 from nodes.models.starter.grammar import MAX_WORDS, Scene, Thing, held_out
 from nodes.models.starter.judge import judge
 
@@ -45,6 +45,30 @@ def test_only_what_is_named_changes_and_only_as_it_is_told(edits: list[Edit]) ->
                 assert cell not in after
             else:
                 assert getattr(after[cell], edit.told.kind) == edit.told.value != getattr(before[cell], edit.told.kind)
+
+
+def test_other_words_for_an_edit_mean_the_same_things(edits: list[Edit]) -> None:
+    r, texts = random.Random(2), 0
+    for edit in edits:
+        other = reworded_edit(r, edit)
+        assert (other.before, other.after, other.meant) == (edit.before, edit.after, edit.meant)
+        if edit.told.kind != "ground":
+            assert matching(edit.before, other.told) == {thing.cell for thing in edit.meant}
+        texts += other.text != edit.text
+    assert texts > len(edits) / 3
+
+
+def test_an_edit_taken_back_leads_to_the_scene_before(edits: list[Edit]) -> None:
+    r, found = random.Random(4), 0
+    for edit in edits:
+        back = reversed_edit(r, edit)
+        if back is None:
+            continue
+        found += 1
+        assert (back.before, back.after) == (edit.after, edit.before)
+        if edit.told.kind != "ground":
+            assert matching(back.before, back.told) == {thing.cell for thing in edit.meant}
+    assert found > len(edits) / 2
 
 
 def test_something_is_left_and_nothing_hides_in_the_ground(edits: list[Edit]) -> None:
