@@ -18,7 +18,7 @@ from nodes.models.starter.tokenizers import T5_LENGTH
 NAME, TITLE = "lumina", "Lumina-Next"
 CONFIG = Config(
     latent_channels=16,
-    out_channels=16,
+    out_channels=32,  # diffusers drops the second half without asking whether there is one
     width=192,
     layers=6,
     heads=6,
@@ -54,7 +54,8 @@ def velocity(net: Transformer, x: Tensor, t: Tensor, told: Mapping[str, Tensor])
     condition = net.t_embedder(1 - t) + net.cap_embedder(mean.to(x.dtype))
     turns = table(SIDE, SIDE, frequencies(head, 1.0, 0.0, SIDE, "none", 1.0).to(x.device))
     v = net(x, net.modulation(condition), turns, head**-0.5, net.read(text), mask[:, None, None])
-    return -v.unflatten(-1, (4, -1)).mT.flatten(-2)  # row, column, channel → channel, row, column
+    kept = v.unflatten(-1, (4, -1))[..., : net.config.latent_channels]
+    return -kept.mT.flatten(-2)  # row, column, channel → channel, row, column
 
 
 def index() -> dict[str, object]:
