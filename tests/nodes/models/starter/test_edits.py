@@ -95,5 +95,10 @@ def test_the_judge_finds_what_an_edit_claims_in_its_picture_and_not_in_the_one_b
 def test_both_pictures_are_the_same_outside_what_changes(edits: list[Edit]) -> None:
     for edit in [one for one in edits if one.told.kind != "ground"][:60]:
         before, after = drawn(edit.before, "x"), drawn(edit.after, "x")
-        changed = {(round((y - 23.5) / 40), round((x - 23.5) / 40)) for y, x in zip(*np.nonzero((before != after).any(-1)), strict=True)}
-        assert changed == {divmod(cell, 3) for cell in matching(edit.before, edit.told)}
+        rows, columns = np.nonzero((before != after).any(-1))
+        for cell in matching(edit.before, edit.told):  # a large diamond reaches 20 pixels from its middle
+            y, x = (24 + 40 * place for place in divmod(cell, 3))
+            near = (abs(rows + 0.5 - y) < 22) & (abs(columns + 0.5 - x) < 22)
+            assert near.any()
+            rows, columns = rows[~near], columns[~near]
+        assert not len(rows)
