@@ -21,6 +21,8 @@ from nodes.models.starter.edit_score import held_out_edits, shown, tally
 from nodes.models.starter.edits import drawn, sample_edit
 from nodes.models.starter.families import flux2
 from nodes.models.starter.grammar import BACKGROUNDS, COLOURS, SHAPES, sample
+from nodes.models.starter.student_stage import SORTED
+from nodes.models.starter.teacher import Lessons
 from nodes.models.starter.vae_stage import to_tensor
 
 STARTERS = Path(nodes.models.starter.__file__).parent
@@ -108,29 +110,49 @@ def test_the_latents_are_the_flux1_starters(vae: Any) -> None:
     assert float((vae.decode(vae.unscaled(ours)) - first.decode(first.unscaled(cells))).abs().max()) < 1e-4
 
 
-def test_pools_hold_both_pictures_of_an_edit_and_weigh_what_changes(vae: Any) -> None:
-    drawing, editing = edit_stage.pools(vae, 2, 6, 3)
-    assert editing.before is not None
-    assert torch.equal(drawing.latents[2:], editing.before)
-    assert [e.caption for e in editing.prompts] == drawing.prompts[2:]
-    for i, edit in enumerate(editing.prompts):
-        x = to_tensor(drawn(edit.after, f"3/{i}")[None])
-        latent = unpack(editing.latents[i : i + 1].float(), 8, 8)
-        assert float((vae.scaled(vae.encode(x)[0]) - latent).abs().max()) < 0.02
+def test_the_pool_holds_both_pictures_of_an_edit_and_weighs_what_changes(vae: Any) -> None:
+    data = edit_stage.pool(vae, 6, 3)
+    for i, edit in enumerate(data.edits):
+        for latents, scene in ((data.before, edit.before), (data.after, edit.after)):
+            x = to_tensor(drawn(scene, f"3/{i}")[None])
+            assert float((vae.scaled(vae.encode(x)[0]) - unpack(latents[i : i + 1].float(), 8, 8)).abs().max()) < 0.02
         if edit.told.kind != "ground":
-            assert editing.weights[i].max() > 2 * editing.weights[i].min()
+            assert data.weights[i].max() > 2 * data.weights[i].min()
+
+
+def test_without_an_instruction_the_picture_is_to_stay_and_the_way_back_is_an_edit_too(vae: Any) -> None:
+    data, heard = edit_stage.pool(vae, 6, 3), []
+
+    def read(texts: list[str], length: Any) -> torch.Tensor:
+        heard.extend(texts)
+        return torch.zeros(len(texts), 14, flux2.CONFIG.text_width)
+
+    x0, _, _, _, told = edit_stage.batch_of(data, read, random.Random(0), 200)
+    shown_ = told["reference.0"].flatten(2).mT
+    stays = torch.tensor([not text for text in heard])
+    assert 0 < stays.sum() < 40
+    assert (x0[stays] == shown_[stays]).all()
+    assert not (x0[~stays] == shown_[~stays]).all((1, 2)).any()
+    forth = [edit.told.kind == "remove" for edit in data.edits]
+    firsts = [any(torch.equal(row, one.float()) for row in shown_) for one in data.after[~torch.tensor(forth)]]
+    assert any(firsts)  # what an edit leads to is shown, to be led back
 
 
 def test_the_transformer_learns_and_goes_on_where_it_was(vae: Any, tmp_path: Path) -> None:
     def read(texts: list[str], length: Any) -> torch.Tensor:
         return torch.zeros(len(texts), 14, flux2.CONFIG.text_width)
 
-    pools = edit_stage.pools(vae, 4, 4, 0)
-    rows: list[dict[str, Any]] = []
+    (tmp_path / "lessons").mkdir()
+    count = edit_stage.BATCH * SORTED
+    taught = Lessons(
+        ["a red circle"] * count, *torch.zeros(2, count, 64, 64).half(), torch.rand(count), torch.ones(count, 64)
+    )
+    torch.save(vars(taught), tmp_path / "lessons" / "00000.pt")
+    data, rows = edit_stage.pool(vae, 4, 0), []
     arguments = (0, tmp_path / "saved.pt", lambda **row: rows.append(row), lambda weights, seconds: None)
-    weights = edit_stage.train(read, pools, 0.15, *arguments)
+    weights = edit_stage.train(read, data, tmp_path / "lessons", 0.15, *arguments)
     steps = torch.load(tmp_path / "saved.pt", weights_only=True)["steps"]
-    edit_stage.train(read, pools, 0.3, *arguments)
+    edit_stage.train(read, data, tmp_path / "lessons", 0.3, *arguments)
     assert torch.load(tmp_path / "saved.pt", weights_only=True)["steps"] > steps > 0
     assert set(weights) == set(dict(flux2.fresh(0).named_parameters()))
 
