@@ -33,9 +33,11 @@ SIDE = 8  # tokens of a side: 128 pixels
 BATCH = 40
 LEARNING_RATE = 3e-3
 EMPTY = 0.08  # part of the instructions that become "": the picture stays as it is
-TIME_MEAN, TIME_SPREAD = 1.0, 1.2  # logit-normal, towards noise: there it is decided what changes
-SHAPE_WEIGHT = 2.0  # extra weight of the tokens that a shape touches
-CHANGE_WEIGHT = 4.0  # extra weight of the tokens that an edit changes
+TIME_MEAN, TIME_SPREAD = 1.6, 1.2  # logit-normal, towards noise: there it is decided what changes
+SHAPE_WEIGHT = 6.0  # extra weight of the tokens that a shape touches: what is not meant is to stay as it is
+CHANGE_WEIGHT = 2.0  # extra weight of the tokens that an edit changes
+AVERAGE = 0.995
+BOUND = 3  # times as often: edits of some things and not of others
 DRAWN_OF = 4  # one batch of four is of drawings, the others are of edits
 SAVE_EVERY, LOOK_EVERY = 150.0, 600.0  # seconds
 
@@ -89,7 +91,7 @@ def batch_of(data: Pool, read: Read, r: random.Random, size: int) -> tuple:
 
     All is worded anew each time; half of the edits that have a way back go it.
     """
-    chosen = [r.randrange(len(data.edits)) for _ in range(size)]
+    chosen = r.choices(range(len(data.edits)), [BOUND if one.bound else 1 for one in data.edits], k=size)
     x0, before, texts = data.after[chosen].float(), data.before[chosen].float(), []
     for row, i in enumerate(chosen):
         edit, empty = data.edits[i], r.random() < EMPTY
@@ -129,7 +131,7 @@ def train(
     net = flux2.fresh(seed)
     best = Both(net, LEARNING_RATE, lambda n, p: n.startswith(flux2.EARLY))
     best.muon.kind = torch.bfloat16
-    average, halved, spent, steps = Average(net, 0.998), Halved(net), 0.0, 0
+    average, halved, spent, steps = Average(net, AVERAGE), Halved(net), 0.0, 0
     if saved.exists():
         state = torch.load(saved, weights_only=True)
         net.load_state_dict(state["net"])

@@ -71,6 +71,11 @@ class Edit:
     def text(self) -> str:
         return " ".join(self.words)
 
+    @property
+    def bound(self) -> bool:
+        """Whether some things are meant and others are not."""
+        return 0 < len(self.meant) < len(self.before.things)
+
     def claims(self) -> dict:
         """What the edited picture promises, all of it, as plain data for the judge."""
         things = [{"shape": t.shape, "colour": t.colour, "size": t.size, "cells": [t.cell]} for t in self.after.things]
