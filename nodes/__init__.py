@@ -38,6 +38,9 @@ HOOKS = {
     "starter": "nodes.workflows:starter",
 }
 FILES = {
-    "checkpoint": {"starter/flux1": "models/starter/flux1"},
-    "workflow": {name: f"workflows/{name}.json" for name in ("starter", "img2img", "inpaint", "two_prompts", "again")},
+    "checkpoint": {f"starter/{name}": f"models/starter/{name}" for name in ("flux1", "flux2")},
+    "workflow": {
+        name: f"workflows/{name}.json"
+        for name in ("starter", "img2img", "inpaint", "two_prompts", "again", "flux2", "edit")
+    },
 }
