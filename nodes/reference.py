@@ -46,7 +46,8 @@ def reference_image(
     family = _seeing(conditioning)
     shown = [] if image is None else _encoded(ctx, image, vae, family, megapixels)
     if latent is not None:
-        if not same_space(latent.family, family.name) or latent.samples.shape[1] != latent_format(family).channels:
+        known = latent.family or latent.samples.shape[1] == latent_format(family).channels
+        if not known or not same_space(latent.family, family.name):
             what = f"the latent is {latent.summary()}, the text was encoded for {family.name}."
             raise refused("other-family", f"{PLACE}.latent", what, f"Encode the picture with {family.name}'s VAE.")
         shown += [one[None] for one in latent.samples]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from nodes.models.autoencoders import flux2
 from nodes.models.autoencoders.kl import Autoencoder
 from nodes.models.autoencoders.kl import Config as VaeConfig
 from nodes.models.family import detect
 from nodes.models.load import load_autoencoder, load_text_encoder, load_transformer
 from nodes.models.starter.sampling import Parts, Settings
-from nodes.models.starter.tokenizers import T5_LENGTH
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 PROMPTS = (
@@ -29,6 +29,8 @@ PROMPTS = (
     "two blue crosses in a column, on a beige background",
     "a red diamond at the top left, a green circle in the middle and an orange square at the bottom right",
 )
+INSTRUCTIONS = ("make the circle green", "make the square large", "remove the square", "make the background pink")
+"""What can be asked of the picture of the first prompt."""
 
 
 def vae_to_diffusers(weights: dict[str, Tensor], levels: int) -> dict[str, Tensor]:
@@ -71,9 +73,31 @@ def in_sdxl_space(vae: Autoencoder) -> Autoencoder:
     return moved.eval().requires_grad_(False)
 
 
+def in_flux2_space(vae: Autoencoder) -> flux2.Autoencoder:
+    """The same autoencoder in Flux.2's form, its latents the same numbers: convolutions around the latent that change
+    nothing, and statistics that are its scale and shift, alike for all channels.
+    """
+    c, cells = vae.config, vae.config.latent
+    sizes = {"widths": c.widths, "layers": c.layers, "groups": c.groups, "sample_size": c.sample_size}
+    moved = flux2.Autoencoder(flux2.Config(**sizes, latent=flux2.PATCH**2 * cells, decoder_widths=c.widths))
+    weights = dict(vae.state_dict())
+    for name, channels in (("quant_conv", 2 * cells), ("post_quant_conv", cells)):
+        weights |= {f"{name}.weight": torch.eye(channels)[..., None, None], f"{name}.bias": torch.zeros(channels)}
+    weights["bn.running_mean"] = torch.full((moved.config.latent,), c.shift)
+    weights["bn.running_var"] = torch.full((moved.config.latent,), 1 / c.scale**2 - flux2.EPSILON)
+    moved.load_state_dict(weights)
+    return moved.eval().requires_grad_(False)
+
+
 def vae_config(vae: VaeConfig) -> dict[str, object]:
     """The autoencoder's config.json."""
     n = len(vae.widths)
+    if isinstance(vae, flux2.Config):
+        plain = replace(vae, latent=vae.latent // flux2.PATCH**2)
+        own = {"batch_norm_eps": flux2.EPSILON, "batch_norm_momentum": 0.1, "patch_size": [flux2.PATCH] * 2}
+        found = vae_config(VaeConfig(**{field.name: getattr(plain, field.name) for field in fields(VaeConfig)}))
+        kept = {k: v for k, v in found.items() if k not in ("scaling_factor", "shift_factor")}
+        return kept | {"_class_name": "AutoencoderKLFlux2", **own}
     return {
         "_class_name": "AutoencoderKL",
         "act_fn": "silu",
@@ -98,6 +122,7 @@ def vae_config(vae: VaeConfig) -> dict[str, object]:
 def configs(parts: Parts, settings: Settings) -> dict[str, dict]:
     """The JSON files of the folder, except those that transformers writes."""
     starter, vae = parts.starter, parts.vae.config
+    edits = getattr(parts.family.defaults, "REFERENCE_PIXELS", 0)
     return {
         "starter.json": {
             "title": f"Latent Loom starter, {starter.TITLE} architecture",
@@ -106,14 +131,15 @@ def configs(parts: Parts, settings: Settings) -> dict[str, dict]:
             "steps": settings.steps,
             "true_cfg_scale": settings.guidance,
             "shift": settings.shift,
-            "max_sequence_length": T5_LENGTH,
+            "max_sequence_length": starter.LENGTH,
             "prompts": list(PROMPTS[:4]),
+            **({"instructions": list(INSTRUCTIONS)} if edits else {}),
         },
         "model_index.json": {
             "_diffusers_version": "0.32.0",
             **starter.index(),
             "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
-            "vae": ["diffusers", "AutoencoderKL"],
+            "vae": ["diffusers", vae_config(vae)["_class_name"]],
         },
         "transformer/config.json": starter.config(parts.transformer.config),
         "vae/config.json": vae_config(vae),
@@ -130,8 +156,11 @@ def configs(parts: Parts, settings: Settings) -> dict[str, dict]:
     }
 
 
-def save(parts: Parts, folder: Path, settings: Settings) -> None:
-    """Writes the pipeline folder; a folder that is there is replaced. The tokenizers must lie outside it."""
+def save(parts: Parts, folder: Path, settings: Settings, words: Path | None = None) -> None:
+    """Writes the pipeline folder; a folder that is there is replaced. The tokenizers must lie outside it.
+
+    words  the folder with the tokenizers' folders, for those that do not know where they were read
+    """
     shutil.rmtree(folder, ignore_errors=True)
     net, vae, starter = parts.transformer, parts.vae, parts.starter
     for name, content in configs(parts, settings).items():
@@ -142,15 +171,15 @@ def save(parts: Parts, folder: Path, settings: Settings) -> None:
         "vae": vae_to_diffusers(vae.state_dict(), len(vae.config.widths)),
     }
     for name, tensors in weights.items():
-        save_file(
-            {k: v.half().cpu().contiguous() for k, v in tensors.items()},
-            folder / name / WEIGHTS,
-            metadata={"format": "pt"},
-        )
+        kept = {k: (v if k.startswith("bn.") else v.half()).cpu().contiguous() for k, v in tensors.items()}
+        if any(k.startswith("bn.") for k in kept):  # Flux.2's statistics: 128 numbers that all is multiplied by
+            kept["bn.num_batches_tracked"] = torch.tensor(0)
+        save_file(kept, folder / name / WEIGHTS, metadata={"format": "pt"})
     for name, encoder in starter.encoders(parts.encoder).items():
         _half(encoder).save_pretrained(folder / name)
     for name, tokenizer in starter.tokenizers(parts.encoder).items():
-        shutil.copytree(tokenizer.name_or_path, folder / name)  # byte by byte as it was read
+        place = words / name if words else tokenizer.name_or_path
+        shutil.copytree(place, folder / name)  # byte by byte as it was read
 
 
 def _half(encoder: nn.Module) -> nn.Module:

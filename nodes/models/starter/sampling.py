@@ -20,10 +20,9 @@ from nodes.models.autoencoders.kl import Autoencoder
 from nodes.models.family import Family
 from nodes.models.sampling.schedule import Schedule
 from nodes.models.starter import families
-from nodes.models.starter.tokenizers import T5_LENGTH
 
-CELLS = 16  # latent cells of a side: 128 pixels
-TOKENS = (CELLS // 2) ** 2
+CELLS = 16  # latent cells of a side, of those families whose tokens are 2 × 2 of them
+TOKENS = 64
 
 
 @dataclass
@@ -42,7 +41,13 @@ class Parts:
 
     def told(self, texts: list[str]) -> Mapping[str, Tensor]:
         """What the transformer is told of some texts, one row each."""
-        return self.encoder(texts, max_length=T5_LENGTH).tensors
+        return self.encoder(texts, max_length=self.starter.LENGTH).tensors
+
+    @torch.no_grad()
+    def shown(self, pictures: np.ndarray) -> Mapping[str, Tensor]:
+        """What it is told of pictures (B, H, W, 3) uint8 that it is to change, one row each."""
+        pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return {"reference.0": self.vae.scaled(self.vae.encode(pixels)[0])}
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,24 @@ def sigmas(settings: Settings, usual: Schedule) -> list[float]:
 
 
 @torch.no_grad()
-def latents(parts: Parts, texts: list[str], seeds: list[int], settings: Settings, device: str = "cpu") -> Tensor:
-    """(B, 16, 16, 16) sampled latents, one generator per picture."""
-    x = torch.cat([torch.randn(1, 16, CELLS, CELLS, generator=torch.Generator().manual_seed(s)) for s in seeds])
+def latents(
+    parts: Parts,
+    texts: list[str],
+    seeds: list[int],
+    settings: Settings,
+    device: str = "cpu",
+    shown: np.ndarray | None = None,
+) -> Tensor:
+    """(B, C, h, w) sampled latents, one generator per picture; `shown` (B, H, W, 3) uint8 are pictures to change."""
+    vae = parts.vae.config
+    one = (1, vae.latent, *[vae.sample_size // vae.factor] * 2)
+    x = torch.cat([torch.randn(one, generator=torch.Generator().manual_seed(s)) for s in seeds])
+    beside = parts.shown(shown) if shown is not None else {}
     usual = parts.family.defaults.defaults(parts.transformer.config).schedule
     x, line = x.to(device), sigmas(settings, usual)
     kinds = (texts, [""] * len(texts)) if settings.guidance != 1 else (texts,)
-    moves = [parts.family.transformer.velocity(parts.transformer, parts.told(t), x.shape, line) for t in kinds]
+    told = [{**parts.told(texts), **beside} for texts in kinds]
+    moves = [parts.family.transformer.velocity(parts.transformer, one, x.shape, line) for one in told]
     for now, after in itertools.pairwise(line):
         v, *empty = (move(x, now) for move in moves)
         if empty:
@@ -77,12 +93,19 @@ def latents(parts: Parts, texts: list[str], seeds: list[int], settings: Settings
 
 @torch.no_grad()
 def images(
-    parts: Parts, texts: list[str], seeds: list[int], settings: Settings, device: str = "cpu", batch: int = 32
+    parts: Parts,
+    texts: list[str],
+    seeds: list[int],
+    settings: Settings,
+    device: str = "cpu",
+    batch: int = 32,
+    shown: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(B, 128, 128, 3) uint8."""
+    """(B, 128, 128, 3) uint8; `shown` are pictures of that form that the texts say what to change in."""
     out = []
     for i in range(0, len(texts), batch):
-        z = latents(parts, texts[i : i + batch], seeds[i : i + batch], settings, device)
+        given = shown[i : i + batch] if shown is not None else None
+        z = latents(parts, texts[i : i + batch], seeds[i : i + batch], settings, device, given)
         y = parts.vae.decode(parts.vae.unscaled(z)).clamp(-1, 1)
         out.append(((y + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())
     return np.concatenate(out)

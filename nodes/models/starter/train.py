@@ -44,16 +44,16 @@ COLUMNS = ("stage", "seconds", "samples", "loss", "read", "cells", "score")
 class Curve:
     """Rows of curve.csv; each is printed too."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, columns: tuple[str, ...] = COLUMNS) -> None:
+        self.path, self.columns = path, columns
         if not path.exists():
-            path.write_text(",".join(COLUMNS) + "\n")
+            path.write_text(",".join(columns) + "\n")
 
     def __call__(self, **row: object) -> None:
         row = {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
         print(" ".join(f"{k} {v}" for k, v in row.items()), flush=True)
         with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerow(row)
+            csv.DictWriter(file, self.columns).writerow(row)
 
 
 def autoencoder(work: Path, minutes: float, args: argparse.Namespace, log: Curve) -> Autoencoder:

@@ -5,6 +5,7 @@ TITLE                         what a person calls it
 CONFIG                        the sizes of its transformer
 EARLY                         what the names of the parameters that Adam trains begin with; Muon trains other matrices
 fresh(seed)                   a transformer whose blocks and output begin at zero
+LENGTH                        tokens of a text, filling included
 velocity(net, x, t, told)     (B, 64, 64) packed latents at times t (B,), told what the text encoder says → as x;
                               with a gradient, and a time for each, which the family's own `velocity` has not
 index()                       components of the folder: name → (library, class); and "_class_name"
@@ -19,7 +20,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-NAMES = ("flux1", "auraflow", "lumina")
+NAMES = ("flux1", "auraflow", "lumina", "flux2")
 
 
 def of(name: str) -> ModuleType:

@@ -13,6 +13,7 @@ from nodes.models.auraflow.config import Config
 from nodes.models.auraflow.text import TextEncoder
 from nodes.models.auraflow.transformer import Transformer, shortened
 from nodes.models.layers.embed import sinusoid
+from nodes.models.starter.tokenizers import T5_LENGTH
 
 NAME, TITLE = "auraflow", "AuraFlow"
 CONFIG = Config(
@@ -28,6 +29,7 @@ CONFIG = Config(
 )
 EARLY = ("init_x", "cond_seq", "t_embedder.mlp.0", "register", "positional", "final_linear")
 SIDE = 8  # tokens
+LENGTH = T5_LENGTH
 
 
 def fresh(seed: int) -> Transformer:

@@ -11,6 +11,7 @@ from nodes.models.flux1 import keys
 from nodes.models.flux1.config import Config
 from nodes.models.flux1.text import TextEncoder
 from nodes.models.flux1.transformer import Transformer, image_ids, text_ids
+from nodes.models.starter.tokenizers import T5_LENGTH
 
 NAME, TITLE = "flux1", "Flux.1"
 CONFIG = Config(
@@ -25,6 +26,7 @@ CONFIG = Config(
 )
 EARLY = ("img_in", "txt_in", "time_in.in_layer", "vector_in.in_layer", "final_layer.linear")
 SIDE = 8  # tokens
+LENGTH = T5_LENGTH
 
 
 def fresh(seed: int) -> Transformer:

@@ -13,6 +13,7 @@ from nodes.models.lumina.config import Config
 from nodes.models.lumina.positions import frequencies, table
 from nodes.models.lumina.text import TextEncoder
 from nodes.models.lumina.transformer import Transformer
+from nodes.models.starter.tokenizers import T5_LENGTH
 
 NAME, TITLE = "lumina", "Lumina-Next"
 CONFIG = Config(
@@ -29,6 +30,7 @@ CONFIG = Config(
 )
 EARLY = ("x_embedder", "t_embedder.mlp.0", "pad_token", "final_layer.linear")
 SIDE = 8  # tokens
+LENGTH = T5_LENGTH
 MULTIPLE = 256  # of the feed-forward's width, by which diffusers computes it: 8 · 192 / 3 = 512
 
 

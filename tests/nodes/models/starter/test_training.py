@@ -144,7 +144,8 @@ def test_a_fresh_transformer_says_nothing_and_its_loss_is_that_of_zero(name: str
     starter = families.of(name)
     net = starter.fresh(0)
     x0, noise = torch.randn(2, 64, 64), torch.randn(2, 64, 64)
-    told = {"text": torch.randn(2, 32, 128), "pooled": torch.randn(2, 96), "mask": torch.ones(2, 32)}
+    text = torch.randn(2, 32, starter.CONFIG.text_width)
+    told = {"text": text, "pooled": torch.randn(2, 96), "mask": torch.ones(2, 32)}
     loss_of = flow_stage.loss_for(starter)
     _, plain = loss_of(net, x0, torch.ones(2, 64), torch.tensor([0.2, 0.9]), noise, told)
     assert torch.allclose(plain, (noise - x0).square().mean(), rtol=1e-4)
