@@ -38,8 +38,9 @@ HOOKS = {
     "starter": "nodes.workflows:starter",
 }
 FILES = {
-    "checkpoint": {f"starter/{name}": f"models/starter/{name}" for name in ("flux1", "auraflow")},
+    "checkpoint": {f"starter/{name}": f"models/starter/{name}" for name in ("flux1", "auraflow", "lumina")},
     "workflow": {
-        name: f"workflows/{name}.json" for name in ("starter", "img2img", "inpaint", "two_prompts", "again", "auraflow")
+        name: f"workflows/{name}.json"
+        for name in ("starter", "img2img", "inpaint", "two_prompts", "again", "auraflow", "lumina")
     },
 }
