@@ -38,9 +38,9 @@ HOOKS = {
     "starter": "nodes.workflows:starter",
 }
 FILES = {
-    "checkpoint": {f"starter/{name}": f"models/starter/{name}" for name in ("flux1", "auraflow", "flux2")},
+    "checkpoint": {f"starter/{name}": f"models/starter/{name}" for name in ("flux1", "auraflow", "lumina", "flux2")},
     "workflow": {
         name: f"workflows/{name}.json"
-        for name in ("starter", "img2img", "inpaint", "two_prompts", "again", "auraflow", "flux2", "edit")
+        for name in ("starter", "img2img", "inpaint", "two_prompts", "again", "auraflow", "lumina", "flux2", "edit")
     },
 }
