@@ -16,6 +16,7 @@ from tiny_model import write_checkpoint
 from torch import Tensor
 from workbench import SCHNELL, Bench
 
+from graph_runtime.plans import resident
 from nodes.models.family import detect
 from nodes.models.load import load_transformer
 
@@ -146,7 +147,7 @@ def test_a_recipe_with_loras_is_another_and_loads_as_a_whole_where_it_is_used_as
     with bench.worker.residency.use(changed) as net, bench.worker.residency.use(merged) as wanted:
         assert near(net.img_in(x), wanted.img_in(x))
         assert near(net.double_blocks[0].img_attn.qkv(x[:, :32]), wanted.double_blocks[0].img_attn.qkv(x[:, :32]))
-    loaded = changed.load("cpu", "resident")
+    loaded = changed.load("cpu", resident(changed.nbytes()))
     assert loaded.nbytes == changed.nbytes()
     loaded.move("meta")
     assert loaded.value.img_in.weight.is_meta

@@ -14,6 +14,7 @@ from tiny_model import write_checkpoint
 from workbench import Bench, Ran
 
 from graph_runtime.events import Preview, Progress
+from graph_runtime.plans import resident
 from graph_runtime.settings import Settings
 from graph_runtime.worker import Worker
 from nodes.models.flux2.transformer import velocity
@@ -84,7 +85,7 @@ def test_the_node_paints_what_the_pieces_paint(bench: Bench) -> None:
     assert (model.defaults.steps, model.defaults.guidance, model.defaults.schedule.empirical) == (50, 4.0, True)
     walk = Schedule(dynamic=True, empirical=True).sigmas(50, 24)
     x, solver = noise((1, 128, 4, 6), [4]), SOLVERS["euler"]
-    net = model.load("cpu", "").value
+    net = model.load("cpu", resident(model.nbytes())).value
     *_, last = sample(velocity(net, ran.one("shown").tensors, x.shape, visited(solver, walk), 4.0), x, walk, solver)
     assert torch.allclose(ran.one("paint").samples, last.x, atol=1e-5)
 
@@ -109,7 +110,7 @@ def test_klein_base_is_guided_by_a_negative_of_its_own(bench: Bench) -> None:
     model: Model = ran.outputs["load"]["model"]
     assert (model.variant, model.defaults.steps, model.defaults.true_cfg) == ("klein", 50, 4.0)
     walk, x, solver = Schedule(dynamic=True, empirical=True).sigmas(2, 24), noise((1, 128, 4, 6), [4]), SOLVERS["euler"]
-    net = model.load("cpu", "").value
+    net = model.load("cpu", resident(model.nbytes())).value
     sides = [velocity(net, ran.one(s).tensors, x.shape, visited(solver, walk), 0.0) for s in ("shown", "away")]
     *_, last = sample(cfg(sides[0], sides[1], 4.0), x, walk, solver)
     assert torch.allclose(ran.one("paint").samples, last.x, atol=1e-5) and "reference pictures" not in ran.logs
@@ -198,12 +199,14 @@ def test_what_cannot_be_a_reference_is_refused_in_words(kind: str, bench: Bench)
 
 def test_layers_are_chosen_and_no_more_are_loaded(bench: Bench) -> None:
     reader: TextEncoder = bench.good(graph(), "load").outputs["load"]["text_encoder"]
-    assert len(reader.load("cpu", "").value.language.layers) == 30
+    assert len(reader.load("cpu", resident(reader.nbytes())).value.language.layers) == 30
     few, whole = reader.reaching(17), reader.reaching(-1)
     assert few.size < reader.size < whole.size and few.key() != reader.key()
-    assert len(few.load("cpu", "").value.language.layers) == 17
+    assert len(few.load("cpu", resident(few.nbytes())).value.language.layers) == 17
     for recipe in (few, reader, whole):
-        assert recipe.size == sum(p.numel() * 4 for p in recipe.load("cpu", "").value.parameters())
+        assert recipe.size == sum(
+            p.numel() * 4 for p in recipe.load("cpu", resident(recipe.nbytes())).value.parameters()
+        )
     words = {"text_encoder": "@load.text_encoder", "prompt": "a red circle", "max_length": 200}
     steps = with_step(graph(), "usual", "encode_text_mistral", **words)
     steps["same"] = ("encode_text_mistral", {**words, "layers": [10, 20, 30]})

@@ -47,7 +47,7 @@ class Placed:
         if self.value is None:
             raise RuntimeError("A closed model cannot move.")
         target = torch.device(to)
-        moved = [(names, self._at(names[0], tensor, target)) for names, tensor in _distinct(self.value)]
+        moved = [(names, self._at(names[0], tensor, target)) for names, tensor in _distinct(self.value, self._host)]
         if target.type == "cuda":
             torch.cuda.synchronize(target)
         for names, tensor in moved:
@@ -125,15 +125,15 @@ def _take_away(
     return away
 
 
-def _distinct(module: nn.Module) -> list[tuple[list[str], Tensor]]:
-    """Each parameter and buffer that is here once, with every name it has."""
+def _distinct(module: nn.Module, known: Collection[str] = ()) -> list[tuple[list[str], Tensor]]:
+    """Each parameter and buffer once, with every name it has. What is elsewhere, on `meta` here, stays there, but not
+    what is `known` by name.
+    """
     named = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
     groups: dict[int, tuple[list[str], Tensor]] = {}
     for name, tensor in named:
-        if tensor.is_meta:  # what is elsewhere stays there
-            continue
         groups.setdefault(id(tensor), ([], tensor.data))[0].append(name)
-    return list(groups.values())
+    return [(names, tensor) for names, tensor in groups.values() if not tensor.is_meta or names[0] in known]
 
 
 def _put(module: nn.Module, names: list[str], tensor: Tensor) -> None:

@@ -51,7 +51,7 @@ FAULTS = [
     Fault("trouble/forks", SUCCEEDED),
     Fault("trouble/closes", SUCCEEDED),  # it dies when its answer is known and kept; the second attempt uses that
     Fault("trouble/prints_much", SUCCEEDED),
-    Fault("trouble/wrong_type", SUCCEEDED),
+    Fault("trouble/wrong_type", FAILED, "promises INT"),
     Fault("trouble/unpicklable", SUCCEEDED),
     Fault("trouble/forges", FAILED, DIES),
     Fault("trouble/thread", SUCCEEDED),
