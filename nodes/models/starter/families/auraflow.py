@@ -93,14 +93,14 @@ def to_diffusers(weights: Mapping[str, Tensor], sizes: Config) -> dict[str, Tens
         stem, _, leaf = name.rpartition(".")
         if name in keys.TABLES:
             out[keys.TABLES[name]] = tensor
-        elif name == keys.SWAPPED[0]:
-            out[keys.SWAPPED[1]] = torch.cat(tensor.chunk(2)[::-1])
+        elif stem == keys.SWAPPED[0]:
+            out[f"{keys.SWAPPED[1]}.{leaf}"] = torch.cat(tensor.chunk(2)[::-1])
         elif kind in blocks:
             which, names = blocks[kind]
             block, _, inner = rest.partition(".")
-            out[f"{which}_transformer_blocks.{block}.{names[inner.rpartition('.')[0]]}.{leaf}"] = tensor
+            out[f"{which}_transformer_blocks.{block}.{names[inner.rpartition('.')[0]][0]}.{leaf}"] = tensor
         else:
-            out[f"{keys.ENDS[stem]}.{leaf}"] = tensor
+            out[f"{keys.ENDS[stem][0]}.{leaf}"] = tensor
     return out
 
 

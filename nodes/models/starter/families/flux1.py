@@ -102,7 +102,9 @@ def to_diffusers(weights: Mapping[str, Tensor], sizes: Config) -> dict[str, Tens
             stem = inner.rsplit(".", 1)[0]
             prefix = f"{'transformer' if kind == 'double_blocks' else 'single_transformer'}_blocks.{index}."
             found = (
-                {f"{norms[stem]}.weight": tensor} if stem in norms else _cut(name, linears[stem], tensor, sizes.width)
+                {f"{norms[stem][0]}.weight": tensor}
+                if stem in norms
+                else _cut(name, linears[stem], tensor, sizes.width)
             )
             out |= {prefix + n: t for n, t in found.items()}
         else:

@@ -99,14 +99,14 @@ def to_diffusers(weights: Mapping[str, Tensor], sizes: Config) -> dict[str, Tens
         kind, _, rest = name.partition(".")
         block, _, inner = rest.partition(".")
         stem = inner.rpartition(".")[0]
-        if name == keys.SWAPPED[0]:
-            out[keys.SWAPPED[1]] = torch.cat(tensor.chunk(2)[::-1])
+        if name.startswith(keys.SWAPPED[0]):
+            out[f"{keys.SWAPPED[1]}.weight"] = torch.cat(tensor.chunk(2)[::-1])
             continue
-        prefix, stems = "", keys.OUTSIDE.get(name.rpartition(".")[0], ())
+        prefix, stems = "", keys.ENDS.get(name.rpartition(".")[0], ())
         if kind == "double_blocks":
-            prefix, stems = f"transformer_blocks.{block}.", keys.DOUBLE.get(stem) or (keys.DOUBLE_NORMS[stem],)
+            prefix, stems = f"transformer_blocks.{block}.", keys.DOUBLE.get(stem) or keys.DOUBLE_NORMS[stem]
         elif kind == "single_blocks":
-            prefix, stems = f"single_transformer_blocks.{block}.", keys.SINGLE.get(stem) or (keys.SINGLE_NORMS[stem],)
+            prefix, stems = f"single_transformer_blocks.{block}.", keys.SINGLE.get(stem) or keys.SINGLE_NORMS[stem]
         for new, part in zip(stems, tensor.chunk(len(stems)), strict=True):
             out[f"{prefix}{new}.weight"] = part
     return out

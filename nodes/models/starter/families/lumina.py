@@ -101,9 +101,9 @@ def to_diffusers(weights: Mapping[str, Tensor], sizes: Config) -> dict[str, Tens
         elif kind == "layers" and inner == "attention.gate":
             out[f"layers.{block}.gate"] = tensor
         elif kind == "layers":
-            out[f"layers.{block}.{keys.BLOCK[inner.rpartition('.')[0]]}.{leaf}"] = tensor
+            out[f"layers.{block}.{keys.BLOCK[inner.rpartition('.')[0]][0]}.{leaf}"] = tensor
         else:
-            out[f"{keys.ENDS[stem]}.{leaf}"] = tensor
+            out[f"{keys.ENDS[stem][0]}.{leaf}"] = tensor
     for copy, source in keys.COPIES.items():
         for i in range(sizes.layers):
             out[f"layers.{i}.{copy}"] = out[f"layers.{i}.{source}"].clone()

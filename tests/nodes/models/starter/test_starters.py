@@ -23,6 +23,7 @@ PROMPTS, RIGHT = (
 )  # right at least; at 90 % each, twelve give fewer in 3 of 100 draws, and these are always the same
 
 pytestmark = pytest.mark.parametrize("name", families.NAMES)
+OWN = "Flux.2's is written and trained otherwise: test_flux2_starter.py"
 
 
 def test_it_comes_with_the_program_and_is_small(name: str) -> None:
@@ -30,7 +31,7 @@ def test_it_comes_with_the_program_and_is_small(name: str) -> None:
     assert folder == HERE / name
     files = [file for file in folder.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= LARGEST
-    assert {file.suffix for file in files} <= {".json", ".safetensors", ".model", ".txt"}
+    assert {file.suffix for file in files} <= {".json", ".safetensors", ".model", ".txt", ".jinja"}
 
 
 def test_it_is_told_apart(name: str) -> None:
@@ -46,6 +47,8 @@ def test_it_draws_what_it_is_told_of_scenes_it_never_saw(name: str) -> None:
 
 
 def test_written_again_its_weights_are_the_same(name: str, tmp_path: Path) -> None:
+    if name == "flux2":
+        pytest.skip(OWN)
     parts = load(HERE / name)
     save(parts, tmp_path / name, recommended(HERE / name))
     for part in ("transformer", "vae"):
@@ -58,6 +61,8 @@ def test_written_again_its_weights_are_the_same(name: str, tmp_path: Path) -> No
 
 
 def test_what_it_is_in_training_is_what_its_family_computes(name: str) -> None:
+    if name == "flux2":
+        pytest.skip(OWN)
     parts = load(HERE / name)
     x, told = torch.randn(3, 16, 16, 16), parts.told(["a ring", "a big red circle on the left and a blue square", ""])
     theirs = parts.family.transformer.velocity(parts.transformer, told, x.shape, [0.37])(x, 0.37)
