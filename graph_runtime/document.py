@@ -33,6 +33,7 @@ from graph_runtime.validate import MAX_STEPS, validate
 FORMAT = "latentloom"
 VERSION = 1
 
+
 @dataclass(slots=True)
 class Document:
     """A saved workflow, migrated to what this program understands."""

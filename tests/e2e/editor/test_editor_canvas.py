@@ -36,7 +36,7 @@ def test_a_preview_stays_within_its_node_which_is_as_large_before_and_after(edit
         }"""
     )
     field = editor.input("paint", "steps")
-    field.fill("60")
+    field.fill("150")
     field.press("Enter")
     editor.run()
     editor.wait_done()
@@ -48,10 +48,14 @@ def test_a_preview_stays_within_its_node_which_is_as_large_before_and_after(edit
 def test_a_node_dragged_from_the_library_onto_a_wire_is_put_into_it(editor: EditorPage) -> None:
     page = editor.page
     page.keyboard.press("Alt+1")
+    page.get_by_role("toolbar", name="Zoom").get_by_role(
+        "button", name="Show everything"
+    ).click()  # all of it beside the panels
     page.get_by_role("searchbox", name="Search nodes").fill("turn image")
     start, end = editor.socket("decode", "image", "output"), editor.socket("save", "image", "input")
     (ax, ay), (bx, by) = middle(start), middle(end)
-    entry = page.locator(".library .entry").first
+    entry = page.locator(".library .entry")
+    expect(entry).to_have_count(1)  # the search has been heard
     page.mouse.move(*middle(entry))
     page.mouse.down()
     page.mouse.move((ax + bx) / 2 - 30, (ay + by) / 2 - 40, steps=5)

@@ -174,9 +174,7 @@ def test_a_finger_detaches_by_a_long_press_and_joins_again_by_tapping_both_ends(
     assert made["paint"]["inputs"]["latent"] == {"join": ["size", "latent"]}
 
 
-def test_two_fingers_zoom_about_what_is_between_them(
-    served: EditorServer, new_page: Callable[..., EditorPage]
-) -> None:
+def test_two_fingers_zoom_about_what_is_between_them(served: EditorServer, new_page: Callable[..., EditorPage]) -> None:
     editor, fingers = touched(served, new_page)
     percent = editor.page.get_by_role("toolbar", name="Zoom").locator(".percent")
     before = int(percent.inner_text().split()[0])
