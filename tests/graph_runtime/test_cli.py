@@ -142,6 +142,11 @@ def test_a_run_that_fails_says_where_and_ends_with_one(cli: Cli, tmp_path: Path,
     assert "Traceback" not in done.stderr
 
 
+def heard() -> None:
+    """Ctrl-C is heard also where the tests run behind a shell, which has what it starts ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize(("kind", "times"), [("polite", 1), ("sleeps", 2)])
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal")
 def test_ctrl_c_cancels_and_once_more_ends_it_at_once(command: Any, tmp_path: Path, kind: str, times: int) -> None:
@@ -151,7 +156,9 @@ def test_ctrl_c_cancels_and_once_more_ends_it_at_once(command: Any, tmp_path: Pa
     }
     workflow = write(tmp_path / "w.json", {**WORKFLOW, "steps": steps})
     words = [*command[0], "run", *command[1], str(workflow)]
-    running = subprocess.Popen(words, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        words, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True, preexec_fn=heard
+    )
     assert running.stderr is not None
     assert "first" in running.stderr.readline()
     time.sleep(0.2)
