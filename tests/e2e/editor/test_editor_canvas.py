@@ -54,7 +54,7 @@ def test_a_node_dragged_from_the_library_onto_a_wire_is_put_into_it(editor: Edit
     page.get_by_role("searchbox", name="Search nodes").fill("turn image")
     start, end = editor.socket("decode", "image", "output"), editor.socket("save", "image", "input")
     (ax, ay), (bx, by) = middle(start), middle(end)
-    entry = page.locator(".library .entry")
+    entry = page.locator("details .entry")
     expect(entry).to_have_count(1)  # the search has been heard
     page.mouse.move(*middle(entry))
     page.mouse.down()
