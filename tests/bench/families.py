@@ -181,7 +181,7 @@ def lumina(folder: Path) -> Sides:
         for one, copy in ((layer.attn1.to_q, layer.attn2.to_q), (layer.attn1.norm_q, layer.attn2.norm_q)):
             copy.load_state_dict(one.state_dict())
     pair.pipe.transformer = theirs.eval().requires_grad_(False)
-    pair.pipe.default_sample_size = SIDE // 8
+    pair.pipe.default_sample_size, pair.pipe.default_image_size = SIDE // 8, SIDE  # it has read them already
     shutil.rmtree(folder / "transformer")
     theirs.save_pretrained(folder / "transformer")
     net = load_transformer(find(folder / "transformer"), torch.float32)
