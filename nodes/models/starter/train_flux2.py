@@ -1,10 +1,11 @@
 """Makes the Flux.2 starter, around the autoencoder of the Flux.1 starter and with its lessons in drawing:
 
-    OMP_NUM_THREADS=1 python -m nodes.models.starter.train_flux2 --out DIR [--lessons 10] [--minutes 85]
+    OMP_NUM_THREADS=1 python -m nodes.models.starter.train_flux2 --out DIR [--start DIR/flux2]
 
 The Flux.1 starter writes its lessons into DIR/lessons, for other families too (`students`); the language model learns
 to read, edits become latents, the transformer learns to draw and to edit. Each stage leaves its result in DIR/work and
-is skipped where that exists. DIR/flux2 becomes a klein pipeline folder.
+is skipped where that exists. DIR/flux2 becomes a klein pipeline folder. With --start, the folder of such a pipeline,
+its language model reads and its transformer is trained on.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from nodes.models.starter.score import HERE, tally
 from nodes.models.starter.students import lessons
 from nodes.models.starter.train import Curve
 
-READING = 0.07  # of the minutes
-EDITS = 6144  # training pairs of scenes
+READING = 0.04  # of the minutes
+EDITS = 20480  # training pairs of scenes
 SETTINGS = Settings(guidance=1.0)  # the teacher's guidance is built in, and edits need none
 PROBES = 32  # captions, and edits, that are drawn and judged now and then
 
@@ -66,7 +67,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the Flux.2 starter.")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--lessons", type=float, default=10.0, help="minutes; 0 reads those that are in DIR")
-    parser.add_argument("--minutes", type=float, default=85.0)
+    parser.add_argument("--minutes", type=float, default=200.0)
+    parser.add_argument("--start", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -77,13 +79,21 @@ def main() -> None:
     vae = in_flux2_space(flux.vae)
     if args.lessons:
         lessons(flux, args.out / "lessons", args.lessons, args.seed, log)
-    net, words = readers(work, args.minutes * READING, args.seed, log), work / "words"
     data = scenes(work, vae, args.seed)
-    parts = Parts(family_named("flux2"), text_encoder(net, words), flux2.fresh(args.seed).requires_grad_(False), vae)
+    if args.start:
+        words, parts = args.start, load(args.start)
+        net = reading_stage.Reader(len(reading_stage.Words(words).tokenizer))
+        net.qwen.load_state_dict(parts.encoder.language.state_dict())
+    else:
+        words, net = work / "words", readers(work, args.minutes * READING, args.seed, log)
+        fresh = flux2.fresh(args.seed).requires_grad_(False)
+        parts = Parts(family_named("flux2"), text_encoder(net, words), fresh, vae)
     look = probe(parts, args.seed + 2, log)
-    read = reading_stage.reader(reading_stage.Words(words), net.qwen)
+    read = reading_stage.reader(reading_stage.Words(words), net.qwen.eval().requires_grad_(False))
     left = args.minutes - (time.time() - begin) / 60
-    weights = edit_stage.train(read, data, args.out / "lessons", left, args.seed, work / "flow.pt", log, look)
+    start = {k: v.clone() for k, v in parts.transformer.state_dict().items()}
+    where = args.out / "lessons", left, args.seed, work / "flow.pt"
+    weights = edit_stage.train(read, data, *where, log, look, start, compiled=True)
     look(weights, left * 60)
     save(parts, args.out / "flux2", SETTINGS, words)
 

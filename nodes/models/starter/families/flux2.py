@@ -56,7 +56,8 @@ def velocity(net: Transformer, x: Tensor, t: Tensor, told: Mapping[str, Tensor])
     ids = [text_ids(text.shape[1], x.device), image_ids(SIDE, SIDE, 0, x.device)]
     ids += [image_ids(SIDE, SIDE, APART * (i + 1), x.device) for i in range(len(shown))]
     beside = net.img_in(torch.cat([pack(one.to(x.dtype)) for one in shown], dim=1)) if shown else None
-    return net(x, net.txt_in(text), net.modulation(net.vector(t)), net.angles(torch.cat(ids)), beside)
+    angles = torch.view_as_real(net.angles(torch.cat(ids)))  # in pairs, for a compiler
+    return net(x, net.txt_in(text), net.modulation(net.vector(t)), angles, beside)
 
 
 def index() -> dict[str, object]:
