@@ -36,7 +36,6 @@ from nodes.models.sampling.solvers import SOLVERS
 from nodes.models.starter.checkpoint import load
 from nodes.models.starter.sampling import CELLS, Parts, Settings, sigmas
 from nodes.models.starter.score import held_out_captions, recommended, tally
-from nodes.models.starter.text_stage import encode
 
 STARTER = Path(__file__).parents[2] / "nodes" / "models" / "starter" / "flux1"
 ROUNDS = 5
@@ -130,9 +129,8 @@ def caches(prompts: int) -> list[str]:
 @torch.no_grad()
 def drawn(parts: Parts, text: str, seed: int, settings: Settings, skips: Skips) -> np.ndarray:
     """(128, 128, 3) uint8, as the sampler node paints it."""
-    features, pooled = encode(parts.t5, parts.clip, parts.words.ids([text, ""]))
-    told = [{"text": features[i : i + 1], "pooled": pooled[i : i + 1]} for i in range(2)]
-    line = sigmas(settings)
+    told = [parts.told([one]) for one in (text, "")]
+    line = sigmas(settings, parts.family.defaults.defaults(parts.transformer.config).schedule)
     x = torch.randn(1, 16, CELLS, CELLS, generator=torch.Generator().manual_seed(seed))
 
     def speak(one: Any, shape: Any) -> Any:

@@ -1,0 +1,59 @@
+"""Compiled blocks whose weights are packed, or come from the host or the file: as many graphs, and the same pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from graph_runtime.plans import plans
+from nodes.models.family import detect
+from nodes.models.layers.blocks import blocks_of
+from nodes.models.layers.compiled import using
+from nodes.models.load import parts_of_transformer, place_transformer
+
+from .. import checkpoints as made
+from ..families import EXAMPLES, Example
+from .test_compiled import PROMPTS, Graphs, close, hooked, lora, painted
+
+DEEP: dict[str, dict[str, int]] = {
+    "flux1": {"double_blocks": 3, "single_blocks": 4},
+    "auraflow": {"double_blocks": 3, "single_blocks": 4},
+    "flux2": {"double_blocks": 3, "single_blocks": 4},
+    "lumina": {"layers": 7},
+}
+
+
+@pytest.fixture(params=EXAMPLES)
+def deep(request: pytest.FixtureRequest) -> Example:
+    example = EXAMPLES[request.param]
+    return replace(example, config=replace(example.config, **DEEP[request.param]))
+
+
+@pytest.mark.parametrize(("storage", "name"), [("int8", "resident"), ("nf4", "prefetch"), ("unpacked", "disk")])
+def test_one_graph_for_each_kind_of_block(deep: Example, storage: str, name: str, tmp_path: Path) -> None:
+    with torch.device("meta"):
+        state = made.drawn(deep.family.transformer.Transformer(deep.config))
+    state = {name: tensor * (0.1 if tensor.ndim > 1 else 1) for name, tensor in state.items()}
+    found = detect(made.save(tmp_path / "m.safetensors", state, {"config": json.dumps(deep.beside)}))
+    every = plans(parts_of_transformer(found, torch.float32, storage), one_memory=False)
+    plan = [one for one in every if one.name == name][-1]
+    placed = place_transformer(found, torch.float32, "cpu", storage, plan)
+    net: Any = placed.value
+    family, graphs = (deep, net), Graphs()
+    kinds = len({type(block) for blocks in blocks_of(net) for block in blocks})
+    changes = [(lora(net, 4, 1), 0.8)] if storage == "unpacked" else []
+    for number, tokens in enumerate(PROMPTS[:2]):
+        with hooked(net, changes):
+            expected = painted(family, tokens)
+        with using(net, changes, backend=graphs) as held:
+            result = painted(family, tokens)
+        assert close(result, expected)
+        assert held.compiled == (held.calls if number else 0), held.failed
+        held.wait()
+    assert not held.failed and graphs.made == kinds
+    placed.close()
