@@ -1,4 +1,4 @@
-"""Compiled blocks whose weights are packed, or come from the host or the file: as many graphs, and the same pictures."""
+"""Compiled blocks whose weights are packed, or come from the host or the file: one graph each, the same pictures."""
 
 from __future__ import annotations
 
