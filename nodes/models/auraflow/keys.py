@@ -6,14 +6,13 @@ GGUF files have the original ones. Reads headers only; knows nothing of torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import isqrt
 
 from graph_runtime.problem import Problem, Refused
 from nodes.models.auraflow.config import Config
-from nodes.models.weights.naming import halves, numbered, sources, targets
+from nodes.models.weights.naming import Naming, numbered
 from nodes.models.weights.part import Part, count, given, matrix
-from nodes.models.weights.pieces import Source, Target, same_names, whole
+from nodes.models.weights.pieces import Source, Target, same_names
 from nodes.models.weights.tensor import Header, bad_file, shown
 
 PREFIXES = ("model.diffusion_model.", "model.", "transformer.", "diffusion_model.", "")
@@ -84,12 +83,19 @@ def match(header: Header) -> Part | None:
 
 def rename(part: Part) -> dict[str, Source]:
     """Where each parameter is: original name → pieces of the file."""
-    return same_names(part.header) if part.layout == "original" else dict(_from_diffusers(part.header, part.config))
+    return same_names(part.header) if part.layout == "original" else dict(naming(part.config).sources(part.header))
+
+
+def naming(config: Config) -> Naming:
+    """What diffusers calls each part."""
+    double = numbered(DOUBLE, "double_layers", "joint_transformer_blocks", config.double_blocks)
+    single = numbered(SINGLE, "single_layers", "single_transformer_blocks", config.single_blocks)
+    return Naming(ENDS | double | single, swapped=SWAPPED, bare=TABLES)
 
 
 def aliases(config: Config) -> dict[str, Target]:
     """Every name that a Linear may have in a LoRA's file beside its own: diffusers'."""
-    return targets(_linears(config)) | {SWAPPED[1]: Target(SWAPPED[0], swapped=True)}
+    return naming(config).targets()
 
 
 def _config(header: Header, layout: str) -> Config:
@@ -135,18 +141,3 @@ def _heads(header: Header, width: int) -> int:
     what = f"Its width is {width}, which is no multiple of {HEAD}; how many heads it has is not in the file."
     fix = 'Give it a config.json with "num_attention_heads", or the diffusers folder of this model.'
     raise Refused(Problem("unknown-heads", shown(header.path.name), what, fix))
-
-
-def _linears(config: Config) -> dict[str, tuple[str, ...]]:
-    """What diffusers calls each Linear."""
-    double = numbered(DOUBLE, "double_layers", "joint_transformer_blocks", config.double_blocks)
-    single = numbered(SINGLE, "single_layers", "single_transformer_blocks", config.single_blocks)
-    return ENDS | double | single
-
-
-def _from_diffusers(header: Header, config: Config) -> Iterator[tuple[str, Source]]:
-    """original name → pieces, for every parameter a diffusers file has."""
-    for own, theirs in TABLES.items():
-        yield own, whole(theirs)
-    yield from sources(header, _linears(config))
-    yield from halves(header, *SWAPPED)

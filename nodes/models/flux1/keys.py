@@ -6,14 +6,14 @@ Flux.1 is told from its relatives by tensors that only they have. Reads headers 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from graph_runtime.problem import Problem, Refused
 from nodes.models.flux1.config import Config
-from nodes.models.weights.naming import halves, numbered, sources, targets
+from nodes.models.weights.naming import Naming, numbered
 from nodes.models.weights.part import Part, count, given, matrix
-from nodes.models.weights.pieces import Source, Target, same_names, whole
+from nodes.models.weights.pieces import Source, Target, same_names
 from nodes.models.weights.tensor import Header, bad_file, shown
 
 PREFIXES = ("model.diffusion_model.", "model.", "transformer.", "diffusion_model.", "")
@@ -101,21 +101,31 @@ def match(header: Header) -> Part | None:
 
 def rename(part: Part) -> dict[str, Source]:
     """Where each parameter is: original name → pieces of the file."""
-    return same_names(part.header) if part.layout == "original" else dict(_from_diffusers(part.header, part.config))
+    return same_names(part.header) if part.layout == "original" else dict(naming(part.config).sources(part.header))
+
+
+def naming(config: Config) -> Naming:
+    """What diffusers calls each part."""
+    double = "double_blocks", "transformer_blocks", config.double_blocks
+    single = "single_blocks", "single_transformer_blocks", config.single_blocks
+    return Naming(
+        ENDS | numbered(DOUBLE, *double) | numbered(SINGLE, *single),
+        rows=(config.width,) * 3 + (config.mlp_ratio * config.width,),
+        scales=numbered(DOUBLE_NORMS, *double) | numbered(SINGLE_NORMS, *single),
+        swapped=SWAPPED,
+    )
 
 
 def aliases(config: Config) -> dict[str, Target]:
     """Every name that a Linear may have in a LoRA's file beside its own: diffusers', and x-labs'."""
-    width = config.width
-    found = targets(_linears(config), (width, width, width, config.mlp_ratio * width))
-    found[SWAPPED[1]] = Target(SWAPPED[0], swapped=True)
+    found = naming(config).targets()
     for i in range(config.double_blocks):
         for number, stream in (("1", "img"), ("2", "txt")):
             for name in ("qkv", "proj"):
                 theirs = f"double_blocks.{i}.processor.{name}_lora{number}"
                 found[theirs] = Target(f"double_blocks.{i}.{stream}_attn.{name}")
     for i in range(config.single_blocks):
-        found[f"single_blocks.{i}.processor.qkv_lora"] = Target(f"single_blocks.{i}.linear1", 0, 3 * width)
+        found[f"single_blocks.{i}.processor.qkv_lora"] = Target(f"single_blocks.{i}.linear1", 0, 3 * config.width)
         found[f"single_blocks.{i}.processor.proj_lora"] = Target(f"single_blocks.{i}.linear2")
     return found
 
@@ -178,20 +188,3 @@ def _axes(header: Header, head: int) -> tuple[int, ...]:
 def _theta(config: Mapping[str, Any]) -> int:
     theta = config.get("theta")
     return theta if type(theta) is int and theta > 0 else Config().theta
-
-
-def _linears(config: Config) -> dict[str, tuple[str, ...]]:
-    """What diffusers calls each Linear."""
-    double = numbered(DOUBLE, "double_blocks", "transformer_blocks", config.double_blocks)
-    single = numbered(SINGLE, "single_blocks", "single_transformer_blocks", config.single_blocks)
-    return ENDS | double | single
-
-
-def _from_diffusers(header: Header, config: Config) -> Iterator[tuple[str, Source]]:
-    """original name → pieces, for every parameter a diffusers file has, whole or in part."""
-    yield from sources(header, _linears(config))
-    yield from halves(header, *SWAPPED)
-    double = numbered(DOUBLE_NORMS, "double_blocks", "transformer_blocks", config.double_blocks)
-    single = numbered(SINGLE_NORMS, "single_blocks", "single_transformer_blocks", config.single_blocks)
-    for own, (stem,) in (double | single).items():
-        yield f"{own}.scale", whole(f"{stem}.weight")

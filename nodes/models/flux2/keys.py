@@ -6,14 +6,14 @@ Flux.2 is told from its relatives by the modulation that its blocks share. Reads
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from graph_runtime.problem import Problem, Refused
 from nodes.models.flux2.config import Config
-from nodes.models.weights.naming import halves, numbered, sources, targets
+from nodes.models.weights.naming import Naming, numbered
 from nodes.models.weights.part import Part, count, given, matrix
-from nodes.models.weights.pieces import Source, Target, same_names, whole
+from nodes.models.weights.pieces import Source, Target, same_names
 from nodes.models.weights.tensor import Header, bad_file, shown
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.", "transformer.", "net.", "")
@@ -89,17 +89,27 @@ def match(header: Header) -> Part | None:
 def rename(part: Part) -> dict[str, Source]:
     """Where each parameter is: original name → pieces of the file."""
     if part.layout == "diffusers":
-        return dict(_from_diffusers(part.header, part.config))
+        return dict(naming(part.config).sources(part.header))
     found = same_names(part.header)
     # Some tools write the norms of queries and keys as `weight`, where the original says `scale`.
     return {_scale(name): source for name, source in found.items()}
 
 
+def naming(config: Config) -> Naming:
+    """What diffusers calls each part."""
+    double = "double_blocks", "transformer_blocks", config.double_blocks
+    single = "single_blocks", "single_transformer_blocks", config.single_blocks
+    return Naming(
+        ENDS | numbered(DOUBLE, *double) | numbered(SINGLE, *single),
+        rows=(config.width,) * 3,
+        scales=numbered(DOUBLE_NORMS, *double) | numbered(SINGLE_NORMS, *single),
+        swapped=SWAPPED,
+    )
+
+
 def aliases(config: Config) -> dict[str, Target]:
     """Every name that a Linear may have in a LoRA's file beside its own: diffusers'."""
-    found = targets(_linears(config), (config.width,) * 3)
-    found[SWAPPED[1]] = Target(SWAPPED[0], swapped=True)
-    return found
+    return naming(config).targets()
 
 
 def _scale(name: str) -> str:
@@ -165,20 +175,3 @@ def _axes(header: Header, head: int) -> tuple[int, ...]:
 def _theta(config: Mapping[str, Any]) -> int:
     theta = given(config, "rope_theta", "theta")
     return theta if type(theta) is int and theta > 0 else Config().theta
-
-
-def _linears(config: Config) -> dict[str, tuple[str, ...]]:
-    """What diffusers calls each Linear."""
-    double = numbered(DOUBLE, "double_blocks", "transformer_blocks", config.double_blocks)
-    single = numbered(SINGLE, "single_blocks", "single_transformer_blocks", config.single_blocks)
-    return ENDS | double | single
-
-
-def _from_diffusers(header: Header, config: Config) -> Iterator[tuple[str, Source]]:
-    """original name → pieces, for every parameter a diffusers file has, whole or in part."""
-    yield from sources(header, _linears(config))
-    yield from halves(header, *SWAPPED)
-    double = numbered(DOUBLE_NORMS, "double_blocks", "transformer_blocks", config.double_blocks)
-    single = numbered(SINGLE_NORMS, "single_blocks", "single_transformer_blocks", config.single_blocks)
-    for own, (stem,) in (double | single).items():
-        yield f"{own}.scale", whole(f"{stem}.weight")

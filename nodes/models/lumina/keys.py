@@ -7,12 +7,10 @@ are copies, and that they are is made sure of when they are read. Reads headers 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from nodes.models.lumina.config import Config
-from nodes.models.weights.naming import numbered, sources, targets
+from nodes.models.weights.naming import Naming, numbered
 from nodes.models.weights.part import Part, count, given, matrix
-from nodes.models.weights.pieces import Source, Target, same_names, whole
+from nodes.models.weights.pieces import Source, Target, same_names
 from nodes.models.weights.tensor import Header, bad_file
 
 PREFIXES = ("model.diffusion_model.", "model.", "transformer.", "diffusion_model.", "")
@@ -76,7 +74,13 @@ def match(header: Header) -> Part | None:
 
 def rename(part: Part) -> dict[str, Source]:
     """Where each parameter is: original name → pieces of the file."""
-    return same_names(part.header) if part.layout == "original" else dict(_from_diffusers(part.header, part.config))
+    return same_names(part.header) if part.layout == "original" else dict(naming(part.config).sources(part.header))
+
+
+def naming(config: Config) -> Naming:
+    """What diffusers calls each part."""
+    bare = {f"layers.{i}.attention.gate": f"layers.{i}.gate" for i in range(config.layers)}
+    return Naming(ENDS | numbered(BLOCK, "layers", "layers", config.layers), bare={"pad_token": "pad_token", **bare})
 
 
 def copies(part: Part) -> dict[str, str]:
@@ -94,7 +98,7 @@ def aliases(config: Config) -> dict[str, Target]:
 
     What it has for the queries to the text must be what it has for those to the picture: they are one matrix here.
     """
-    found = targets(_modules(config))
+    found = naming(config).targets()
     for i in range(config.layers):
         found[f"layers.{i}.attn2.to_q"] = Target(f"layers.{i}.attention.wq", copy=True)
     return found
@@ -134,16 +138,3 @@ def _config(header: Header, layout: str) -> Config:
         eps=eps if type(eps) is float and 0 < eps < 1 else Config().eps,
         side=side if type(side) is int and 4 <= side <= 4096 else Config().side,
     )
-
-
-def _modules(config: Config) -> dict[str, tuple[str, ...]]:
-    """What diffusers calls each Linear and norm."""
-    return ENDS | numbered(BLOCK, "layers", "layers", config.layers)
-
-
-def _from_diffusers(header: Header, config: Config) -> Iterator[tuple[str, Source]]:
-    """original name → pieces, for every parameter a diffusers file has."""
-    yield "pad_token", whole("pad_token")
-    for i in range(config.layers):
-        yield f"layers.{i}.attention.gate", whole(f"layers.{i}.gate")
-    yield from sources(header, _modules(config))

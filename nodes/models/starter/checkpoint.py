@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -31,6 +34,18 @@ PROMPTS = (
 )
 INSTRUCTIONS = ("make the circle green", "make the square large", "remove the square", "make the background pink")
 """What can be asked of the picture of the first prompt."""
+
+
+def to_diffusers(weights: Mapping[str, Tensor], keys: ModuleType, sizes: Any) -> dict[str, Tensor]:
+    """A transformer's weights under diffusers' names, by the `keys` of its family; what diffusers has twice, twice."""
+    out = {}
+    for name, target in keys.naming(sizes).parameters():
+        if target.module in weights:
+            tensor = weights[target.module]
+            out[name] = torch.cat(tensor.chunk(2)[::-1]) if target.swapped else tensor[target.start : target.stop]
+    for copy, source in getattr(keys, "COPIES", {}).items():
+        out |= {name.removesuffix(source) + copy: out[name].clone() for name in list(out) if name.endswith(source)}
+    return out
 
 
 def vae_to_diffusers(weights: dict[str, Tensor], levels: int) -> dict[str, Tensor]:
@@ -167,7 +182,7 @@ def save(parts: Parts, folder: Path, settings: Settings, words: Path | None = No
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(json.dumps(content, indent=2) + "\n")
     weights = {
-        "transformer": starter.to_diffusers(net.state_dict(), net.config),
+        "transformer": to_diffusers(net.state_dict(), parts.family.keys, net.config),
         "vae": vae_to_diffusers(vae.state_dict(), len(vae.config.widths)),
     }
     for name, tensors in weights.items():

@@ -10,7 +10,6 @@ velocity(net, x, t, told)     (B, 64, 64) packed latents at times t (B,), told w
                               with a gradient, and a time for each, which the family's own `velocity` has not
 index()                       components of the folder: name → (library, class); and "_class_name"
 config(sizes)                 of the transformer, as diffusers writes it
-to_diffusers(weights, sizes)  the transformer's weights under diffusers' names
 encoders(text)                folder → text encoder, of the family's TextEncoder
 tokenizers(text)              folder → tokenizer
 """

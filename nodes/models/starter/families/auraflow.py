@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nodes.models.auraflow import keys
 from nodes.models.auraflow.config import Config
 from nodes.models.auraflow.text import TextEncoder
 from nodes.models.auraflow.transformer import Transformer, shortened
@@ -82,26 +81,6 @@ def config(sizes: Config) -> dict[str, object]:
         "pos_embed_max_size": sizes.grid**2,
         "sample_size": 2 * sizes.grid,
     }
-
-
-def to_diffusers(weights: Mapping[str, Tensor], sizes: Config) -> dict[str, Tensor]:
-    """AuraFlow's original names to diffusers': the last modulation's halves swapped, everything else renamed."""
-    blocks = {"double_layers": ("joint", keys.DOUBLE), "single_layers": ("single", keys.SINGLE)}
-    out: dict[str, Tensor] = {}
-    for name, tensor in weights.items():
-        kind, _, rest = name.partition(".")
-        stem, _, leaf = name.rpartition(".")
-        if name in keys.TABLES:
-            out[keys.TABLES[name]] = tensor
-        elif stem == keys.SWAPPED[0]:
-            out[f"{keys.SWAPPED[1]}.{leaf}"] = torch.cat(tensor.chunk(2)[::-1])
-        elif kind in blocks:
-            which, names = blocks[kind]
-            block, _, inner = rest.partition(".")
-            out[f"{which}_transformer_blocks.{block}.{names[inner.rpartition('.')[0]][0]}.{leaf}"] = tensor
-        else:
-            out[f"{keys.ENDS[stem][0]}.{leaf}"] = tensor
-    return out
 
 
 def encoders(text: TextEncoder) -> dict[str, nn.Module]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from nodes.models.flux1 import keys
 from nodes.models.flux1.config import Config
 from nodes.models.flux1.text import TextEncoder
 from nodes.models.flux1.transformer import Transformer, image_ids, text_ids
@@ -75,41 +74,6 @@ def config(sizes: Config) -> dict[str, object]:
         "patch_size": 1,
         "pooled_projection_dim": sizes.pooled_width,
     }
-
-
-def _cut(name: str, stems: tuple[str, ...], tensor: Tensor, width: int) -> dict[str, Tensor]:
-    """One Linear's weight or bias under one name or, by rows, under several; the first three are `width` high."""
-    leaf = name.rsplit(".", 1)[1]
-    if len(stems) == 1:
-        return {f"{stems[0]}.{leaf}": tensor}
-    heights = [width] * 3 + [tensor.shape[0] - 3 * width] * (len(stems) - 3)
-    return {f"{stem}.{leaf}": part for stem, part in zip(stems, tensor.split(heights), strict=True)}
-
-
-def to_diffusers(weights: Mapping[str, Tensor], sizes: Config) -> dict[str, Tensor]:
-    """Flux.1's original names to diffusers': fused projections cut apart, the last modulation's halves swapped."""
-    out: dict[str, Tensor] = {}
-    for name, tensor in weights.items():
-        kind, _, rest = name.partition(".")
-        if name.startswith(keys.SWAPPED[0]):
-            shift, scale = tensor.chunk(2)
-            out[f"{keys.SWAPPED[1]}.{name.rsplit('.', 1)[1]}"] = torch.cat((scale, shift))
-        elif kind in ("double_blocks", "single_blocks"):
-            linears, norms = (
-                (keys.DOUBLE, keys.DOUBLE_NORMS) if kind == "double_blocks" else (keys.SINGLE, keys.SINGLE_NORMS)
-            )
-            index, _, inner = rest.partition(".")
-            stem = inner.rsplit(".", 1)[0]
-            prefix = f"{'transformer' if kind == 'double_blocks' else 'single_transformer'}_blocks.{index}."
-            found = (
-                {f"{norms[stem][0]}.weight": tensor}
-                if stem in norms
-                else _cut(name, linears[stem], tensor, sizes.width)
-            )
-            out |= {prefix + n: t for n, t in found.items()}
-        else:
-            out |= _cut(name, keys.ENDS[name.rsplit(".", 1)[0]], tensor, sizes.width)
-    return out
 
 
 def encoders(text: TextEncoder) -> dict[str, nn.Module]:

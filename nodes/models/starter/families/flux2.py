@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from nodes.models.flux2 import keys
 from nodes.models.flux2.config import Config
 from nodes.models.flux2.text import TextEncoder
 from nodes.models.flux2.tokens import APART, image_ids, pack, references_of, text_ids
@@ -91,26 +90,6 @@ def config(sizes: Config) -> dict[str, object]:
         "rope_theta": sizes.theta,
         "timestep_guidance_channels": 256,
     }
-
-
-def to_diffusers(weights: Mapping[str, Tensor], sizes: Config) -> dict[str, Tensor]:
-    """The original names to diffusers': fused projections cut apart, the last modulation's halves swapped."""
-    out: dict[str, Tensor] = {}
-    for name, tensor in weights.items():
-        kind, _, rest = name.partition(".")
-        block, _, inner = rest.partition(".")
-        stem = inner.rpartition(".")[0]
-        if name.startswith(keys.SWAPPED[0]):
-            out[f"{keys.SWAPPED[1]}.weight"] = torch.cat(tensor.chunk(2)[::-1])
-            continue
-        prefix, stems = "", keys.ENDS.get(name.rpartition(".")[0], ())
-        if kind == "double_blocks":
-            prefix, stems = f"transformer_blocks.{block}.", keys.DOUBLE.get(stem) or keys.DOUBLE_NORMS[stem]
-        elif kind == "single_blocks":
-            prefix, stems = f"single_transformer_blocks.{block}.", keys.SINGLE.get(stem) or keys.SINGLE_NORMS[stem]
-        for new, part in zip(stems, tensor.chunk(len(stems)), strict=True):
-            out[f"{prefix}{new}.weight"] = part
-    return out
 
 
 def encoders(text: TextEncoder) -> dict[str, nn.Module]:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from transformers import GemmaConfig, GemmaModel
 
-from nodes.models.lumina import keys
 from nodes.models.lumina.config import Config
 from nodes.models.lumina.positions import frequencies, table
 from nodes.models.lumina.text import TextEncoder
@@ -87,27 +86,6 @@ def config(sizes: Config) -> dict[str, object]:
         "sample_size": sizes.side,
         "scaling_factor": 1.0,
     }
-
-
-def to_diffusers(weights: Mapping[str, Tensor], sizes: Config) -> dict[str, Tensor]:
-    """Lumina's original names to diffusers', which has the queries twice."""
-    out: dict[str, Tensor] = {}
-    for name, tensor in weights.items():
-        stem, _, leaf = name.rpartition(".")
-        kind, _, rest = name.partition(".")
-        block, _, inner = rest.partition(".")
-        if name == "pad_token":
-            out[name] = tensor
-        elif kind == "layers" and inner == "attention.gate":
-            out[f"layers.{block}.gate"] = tensor
-        elif kind == "layers":
-            out[f"layers.{block}.{keys.BLOCK[inner.rpartition('.')[0]][0]}.{leaf}"] = tensor
-        else:
-            out[f"{keys.ENDS[stem][0]}.{leaf}"] = tensor
-    for copy, source in keys.COPIES.items():
-        for i in range(sizes.layers):
-            out[f"layers.{i}.{copy}"] = out[f"layers.{i}.{source}"].clone()
-    return out
 
 
 def encoders(text: TextEncoder) -> dict[str, nn.Module]:
