@@ -68,7 +68,7 @@ class Transformer(nn.Module):
             nn.LayerNorm(config.text_width), nn.Linear(config.text_width, config.condition)
         )
         self.layers = Blocks((FlagBlock if config.flag else Block)(config) for _ in range(config.layers))
-        self.final_layer = (FlagFinalLayer if config.flag else FinalLayer)(config)
+        self.final_layer: FinalLayer | FlagFinalLayer = (FlagFinalLayer if config.flag else FinalLayer)(config)
         if config.flag:
             self.eol_token = nn.Parameter(torch.zeros(config.width))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer, LlamaConfig, LlamaForCausalLM, LlamaTokenizerFast
+from transformers import AutoModel, AutoTokenizer, LlamaForCausalLM
 
 from graph_runtime.problem import Refused
 from nodes.models.encoders import decoder, language_keys
@@ -24,33 +24,12 @@ from .. import checkpoints as made
 from ..headers import Shapes, header
 from . import languages
 
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,.-"
 PROMPTS = ["A fluffy Mouse holding a watermelon", "", "an eagle soldier, 1914"]
-
-
-def write_llama(folder: Path, beside: bool = True, **changes: Any) -> Path:
-    """A folder as meta-llama's: weights, config.json and the tokenizer, which neither begins nor ends a text."""
-    torch.manual_seed(0)
-    pieces = ["<unk>", "<s>", "</s>", "▁", *LETTERS, "▁a", "▁an"]
-    sizes: dict[str, Any] = {
-        "vocab_size": len(pieces), "hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "num_key_value_heads": 4, "rms_norm_eps": 1e-5, "max_position_embeddings": 64,
-    }  # fmt: skip
-    model = LlamaForCausalLM(LlamaConfig(**(sizes | changes)))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(6) if parameter.ndim > 1 else parameter.add_(0.3 * torch.randn_like(parameter))
-    model.save_pretrained(folder)
-    tokenizer = LlamaTokenizerFast(
-        vocab={piece: i for i, piece in enumerate(pieces)}, merges=[("▁", "a"), ("▁a", "n")], add_bos_token=False,
-    )  # fmt: skip
-    tokenizer.save_pretrained(folder if beside else folder.parent / "tokenizer")
-    return folder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_llama(tmp_path_factory.mktemp("shelf") / "Llama-2-7b-hf")
+    return languages.write_llama(tmp_path_factory.mktemp("shelf") / "Llama-2-7b-hf")
 
 
 def authors(folder: Path, prompts: list[str]) -> tuple[Tensor, Tensor]:
@@ -99,7 +78,7 @@ def test_a_long_text_is_cut_before_its_end_and_that_is_said(folder: Path) -> Non
 
 def test_a_tokenizer_is_found_in_the_folder_of_its_model_or_beside_it(folder: Path, tmp_path: Path) -> None:
     assert find(folder).parts["llama"].tokenizer == folder
-    apart = write_llama(tmp_path / "text_encoder", beside=False)
+    apart = languages.write_llama(tmp_path / "text_encoder", beside=False)
     assert find(apart).parts["llama"].tokenizer == tmp_path / "tokenizer"
     assert torch.equal(read(apart)(PROMPTS).tensors["text"], read(folder)(PROMPTS).tensors["text"])
     with pytest.raises(Refused, match="Put LLaMA's tokenizer folder"):
