@@ -47,7 +47,7 @@ def load_checkpoint(ctx: Context, *, file: CheckpointFile = STARTER, dtype: Dtyp
     vae: what turns latents into pictures
     """
     stored, found = _found(ctx, "checkpoint", file)
-    encoders = found.family.defaults.ENCODERS if found.family else ()
+    encoders = found.family.encoders(found.config) if found.family else ()
     missing = [title for kind, title in NEEDED.items() if kind not in found.parts]
     missing += [f"{kind} text encoder" for kind in encoders if kind not in found.parts]
     if found.family is None or missing:
@@ -98,10 +98,10 @@ def load_text_encoder(
     places = [_found(ctx, "text_encoder", name) for name in dict.fromkeys((file, second_file or file))]
     given = {kind: place for place in reversed(places) for kind in place[1].parts}
     chosen = _reader(file, given) if family == AUTO else family_named(family)
-    wanted = chosen.defaults.ENCODERS
+    wanted = _read_with(chosen, given) or chosen.defaults.ENCODERS
     missing = [kind for kind in wanted if kind not in given]
     if missing:
-        reads, held = " and ".join(wanted), " and ".join(_held(found) for _, found in places)
+        reads, held = _reads_with(chosen), " and ".join(_held(found) for _, found in places)
         what = f"{chosen.name} reads with {reads}, but there is no {' and no '.join(missing)}, only {held}."
         raise refused("no-text-encoder", file, what, "Choose a file for each of them, or another family.")
     folder = Stored.at(ctx.find("text_encoder", tokenizers)) if tokenizers else None
@@ -111,11 +111,20 @@ def load_text_encoder(
 def _reader(file: str, given: Mapping[str, Place]) -> Family:
     """The family whose text encoders these are. Refused when they are of none."""
     for family in FAMILIES:
-        if all(kind in given for kind in family.defaults.ENCODERS):
+        if _read_with(family, given):
             return family
-    known = "; ".join(f"{family.name}: {' and '.join(family.defaults.ENCODERS)}" for family in FAMILIES)
+    known = "; ".join(f"{family.name}: {_reads_with(family)}" for family in FAMILIES)
     what = f"no family reads with {' and '.join(given)} alone ({known})."
     raise refused("no-text-encoder", file, what, "Choose a file for each of its text encoders.")
+
+
+def _read_with(family: Family, given: Mapping[str, Place]) -> tuple[str, ...]:
+    """The kinds of text encoders a family reads with, of those that are given; () when there are too few."""
+    return next((kinds for kinds in family.readings if all(kind in given for kind in kinds)), ())
+
+
+def _reads_with(family: Family) -> str:
+    return " or ".join(" and ".join(kinds) for kinds in family.readings)
 
 
 @node("core/load_vae", title="Load VAE", category="loaders")

@@ -124,5 +124,5 @@ def seen_picture(pictures: list[Tensor], vision: pixtral.Config) -> Tensor:
 def _check_language(text_encoder: TextEncoder, place: str) -> None:
     """Raise Refused when a text encoder is none that is a language model."""
     if LANGUAGE not in dict(text_encoder.encoders):
-        what = f"{text_encoder.title} reads for {text_encoder.family} without a language model."
+        what = f"{text_encoder.title} reads for {text_encoder.family} with no language model that this node knows."
         raise refused("not-supported", place, what, "Use Encode text, or the text encoder of Flux.2.")

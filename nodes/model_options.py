@@ -35,7 +35,8 @@ def scale_positions(
     """How a model sees pictures of other sizes than it was trained on.
 
     model: that paints
-    positions: cut refuses what is larger than a learned grid, stretched widens it; the others divide rotary ones
+    positions: cut refuses what is larger than a learned grid, stretched widens it; the others divide rotary ones,
+        linear all alike and ntk the slow more than the fast
     watershed: where Lumina's watershed is, from 0 (noise) to 1 (picture); -1 is what the model is made for
     proportional: whether attention sharpens with the size of the picture, as Lumina was made to
     """

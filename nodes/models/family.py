@@ -53,6 +53,7 @@ class Family:
     defaults     ENCODERS, LATENT, TEXT_LENGTH, and defaults(config): what a new workflow starts with; maybe OPTIONS,
                  what velocity can be told beyond that, POSITIONS, its ways for other sizes, and MAGNITUDES, how much
                  what its blocks add grows from step to step
+                 READINGS and encoders(config), where not all of its transformers read with the same text encoders
     preview      COLOURS of a latent's channels
     """
 
@@ -77,6 +78,18 @@ class Family:
     @property
     def defaults(self) -> ModuleType:
         return import_module(f"{self.package}.defaults")
+
+    @property
+    def readings(self) -> tuple[tuple[str, ...], ...]:
+        """The kinds of text encoders it reads with, together; several such sets where its transformers differ."""
+        found: tuple[tuple[str, ...], ...] = getattr(self.defaults, "READINGS", (self.defaults.ENCODERS,))
+        return found
+
+    def encoders(self, config: Any) -> tuple[str, ...]:
+        """The set that a transformer of these sizes reads with."""
+        told = getattr(self.defaults, "encoders", None)
+        found: tuple[str, ...] = told(config) if told else self.defaults.ENCODERS
+        return found
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -184,12 +197,17 @@ def _pipeline(path: Path, families: Sequence[Family]) -> Found:
 
 
 def _with_tokenizer(part: Part, beside: Path, folders: list[Path]) -> Part:
-    """A text encoder with the first of these folders that is there, or one of the usual names beside it."""
+    """A text encoder with the first of these folders that has a tokenizer, or one of the usual names beside it."""
     if part.kind not in encoder_keys.TOKENIZERS:
         return part
     usual = [beside / name for name in encoder_keys.TOKENIZERS[part.kind]]
-    found = (path for path in (*folders, *usual) if "tokenizer" in path.name and path.is_dir())
+    found = (path for path in (*folders, *usual) if path.is_dir() and _has_tokenizer(path))
     return replace(part, tokenizer=next(found, part.tokenizer))
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    """By its name, or, as the folder of a language model that has its tokenizer in it, by its files."""
+    return "tokenizer" in folder.name or any((folder / f"tokenizer.{end}").is_file() for end in ("json", "model"))
 
 
 def _unknown(header: Header) -> Problem:

@@ -39,7 +39,7 @@ KINDS = (
     Kind("a HunyuanVideo transformer", ("txt_in.individual_token_refiner.",)),
     Kind("an AuraFlow transformer", ("double_layers.0.attn.w1q.", "joint_transformer_blocks.0.attn.add_k_proj.")),
     Kind("a Lumina-Image 2.0 transformer", ("context_refiner.0.",)),
-    Kind("a Lumina-T2I 5B transformer (Flag-DiT)", ("eol_token",)),
+    Kind("a part of a Lumina-T2I 5B transformer (Flag-DiT)", ("eol_token",)),
     Kind("a Lumina transformer", ("cap_embedder.", "time_caption_embed.caption_embedder.")),
     Kind("a Stable Diffusion 3 transformer", ("joint_blocks.0.context_block.", "pos_embed.proj.")),
     Kind("a Stable Diffusion UNet", ("input_blocks.0.0.", "down_blocks.0.resnets.0.time_emb_proj.")),

@@ -49,6 +49,7 @@ ENCODERS = {
     "gemma": Encoder(gemma.build),
     "umt5": Encoder(umt5.build, t5.FLOAT32_IN_FLOAT16),
     "language": Encoder(language.build),
+    "llama": Encoder(language.build),
 }
 
 
@@ -140,9 +141,8 @@ def load_text_encoder(
 
     Raises Refused when a file does not fill its encoder exactly, or a tokenizer is missing or of another vocabulary.
     """
-    wanted = family.defaults.ENCODERS
     for kind, part in parts.items():
-        if kind not in wanted:
+        if not any(kind in kinds for kinds in family.readings):
             what = f"{part.variant} is a text encoder that {family.name} does not read with."
             raise bad_file(part.header.path, what, "Use the text encoders that belong to the transformer.")
     tokenizers = {kind: _tokenizer(part) for kind, part in parts.items()}

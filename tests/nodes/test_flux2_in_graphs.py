@@ -223,7 +223,7 @@ def test_layers_that_are_not_there_and_encoders_without_layers_are_refused(bench
     steps = with_step(graph(), "bad", "encode_text_mistral", **words, layers=[10, 20, 40])
     assert "has 0 to 31" in problem(bench.run(steps, "bad"))
     steps = with_step(graph("flux1"), "bad", "encode_text_mistral", **words)
-    assert "reads for flux1 without a language model" in problem(bench.run(steps, "bad"))
+    assert "reads for flux1 with no language model" in problem(bench.run(steps, "bad"))
 
 
 def test_a_prompt_is_rewritten_with_and_without_pictures(bench: Bench) -> None:

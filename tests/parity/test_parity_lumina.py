@@ -172,7 +172,7 @@ def test_positions(stretch: float, watershed: float) -> None:
     for t in (0.0, 0.29999, 0.31, 0.999):
         factors = {"linear_factor": stretch} if t < watershed else {"ntk_factor": stretch}
         expected = get_2d_rotary_pos_embed_lumina(72, 20, 20, **factors)[:7, :11].flatten(0, 1)
-        each = frequencies(72, stretch, t, 64, "watershed", watershed)
+        each = frequencies(36, stretch, t, 64, "watershed", watershed)
         assert (table(7, 11, each) - expected).abs().max() <= 1e-6
 
 

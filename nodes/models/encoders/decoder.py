@@ -1,8 +1,8 @@
 """A language model as a text encoder: causal attention with shared keys, and what its inner layers made of the text.
 
-Mistral 3 and Qwen3 are the same network but for the norms of queries and keys. Only as many layers are built as are
-read; the final norm and the output layer only where text is to be written. Parameters have the names of transformers'
-models. Knows no tokenizer, file or family.
+Mistral 3, LLaMA 2 and Qwen3 are the same network, but for Qwen3's norms of queries and keys. Only as many layers are
+built as are read; the final norm and the output layer only where they are needed. Parameters have the names of
+transformers' models. Knows no tokenizer, file or family.
 Touvron et al. 2023, arXiv:2302.13971; Ainslie et al. 2023, arXiv:2305.13245 (grouped queries); Yang et al. 2025,
 arXiv:2505.09388 (Qwen3).
 """

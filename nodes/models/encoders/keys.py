@@ -48,6 +48,7 @@ TOKENIZERS = {
     "umt5": ("umt5_tokenizer", "tokenizer"),
     "gemma": ("gemma_tokenizer", "tokenizer"),
     "language": ("language_tokenizer", "tokenizer"),
+    "llama": ("llama_tokenizer", "tokenizer"),
 }
 
 
@@ -63,7 +64,7 @@ def match(header: Header, clip_width: int = 0) -> list[Part]:
 
 def loaded(part: Part, reach: int = 0) -> Part:
     """The part as it is loaded: of a language model only what is read (`language_keys.within`), of others all."""
-    return language_keys.within(part, reach) if part.kind == "language" else part
+    return language_keys.within(part, reach) if part.kind in language_keys.KINDS else part
 
 
 def match_clip(header: Header) -> list[Part]:
@@ -106,7 +107,7 @@ def match_gemma(header: Header) -> Part | None:
 
 def rename(part: Part) -> dict[str, Source]:
     """Where each parameter is: transformers' name → piece of the file. T5's two embeddings are one tensor."""
-    if part.kind == "language":
+    if part.kind in language_keys.KINDS:
         return language_keys.rename(part)
     found = same_names(part.header)
     if part.kind in ("t5", "umt5"):

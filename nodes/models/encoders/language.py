@@ -1,4 +1,4 @@
-"""A language model that reads prompts, and where the file has all of it, writes: Mistral 3 with its eye, or Qwen3.
+"""A language model that reads prompts, and writes where all of it is there: Mistral 3 with its eye, Qwen3, LLaMA 2.
 
 Knows no file and no family; what is said to it, and what of its answer is used, is the family's.
 """
@@ -18,7 +18,7 @@ from nodes.models.encoders.decoder import Cache, Decoder, chosen
 class Language(Decoder):
     """A decoder, with an eye where it has one.
 
-    kind   "mistral" or "qwen3"
+    kind   "mistral", "qwen3" or "llama"
     total  layers of the whole model, of which this may be the beginning
     """
 
@@ -60,7 +60,7 @@ class Language(Decoder):
 
 
 def build(config: Mapping[str, Any]) -> Language:
-    """The model on `meta`, without weights, in evaluation mode. `config` is that of a part of kind "language"."""
+    """The model on `meta`, without weights, in evaluation mode. `config` is that of a part of one of KINDS."""
     vision = pixtral.Config(**config["vision"]) if config["vision"] else None
     with torch.device("meta"):
         return Language(config["type"], config["total"], decoder.Config(**config["decoder"]), vision).eval()

@@ -1,7 +1,8 @@
 """How a file says it holds a language model that a family reads prompts with, and where each parameter is in it.
 
-Known are Mistral 3 (Flux.2 dev) and Qwen3 (Flux.2 klein). A file has transformers' names under one of several prefixes,
-or llama.cpp's (GGUF); it may hold more than is used: layers above the last one that is read, an output layer, an eye.
+Known are Mistral 3 (Flux.2 dev), Qwen3 (Flux.2 klein) and LLaMA 2 (Lumina-T2I). A file has transformers' names under
+one of several prefixes, or llama.cpp's (GGUF); it may hold more than is used: layers above the last one that is read,
+an output layer, an eye.
 `within` cuts a part down to what is. Sizes come from shapes; what no shape tells comes from config.json or is the
 published model's. Reads headers only.
 """
@@ -27,12 +28,18 @@ VISION = ("vision_tower.", "multi_modal_projector.")
 MAX_LAYERS = 512
 MISTRAL_WORDS = 131072  # of every Mistral vocabulary that Flux.2 was made with
 
+LLAMA_WORDS = 32000  # of LLaMA 1 and 2; those that were trained further have a few more, and LLaMA 3 four times as many
+
+KINDS = ("language", "llama")
+"""The kinds of part. LLaMA is one of its own, because what reads with it does so otherwise."""
+
 # type → what a person calls it, and the numbers no shape tells: features of a head, epsilon, base of the turns.
 KNOWN: dict[str, tuple[str, int, float, float]] = {
     "mistral": ("Mistral", 128, 1e-5, 1e9),
     "qwen3": ("Qwen3", 128, 1e-6, 1e6),
+    "llama": ("LLaMA", 128, 1e-5, 1e4),
 }
-# The layers Flux.2's families read: those of the published models, or the same quarters of a smaller one.
+# The layers that are read: those of Flux.2's published models, or the same quarters of a smaller one; else the last.
 PUBLISHED = {"mistral": (10, 20, 30), "qwen3": (9, 18, 27)}
 
 # llama.cpp → transformers, inside block i and outside.
@@ -74,6 +81,8 @@ def match(header: Header) -> Part | None:
 
 def usual_layers(kind: str, total: int) -> tuple[int, ...]:
     """The layers that are read when nobody says: of a model too small for the published ones, its quarters."""
+    if kind not in PUBLISHED:
+        return (total,)
     published = PUBLISHED[kind]
     return published if total >= published[-1] else tuple(max(i, total * i // 4) for i in (1, 2, 3))
 
@@ -122,7 +131,11 @@ def _needed(name: str, reach: int, normed: bool, writes: bool, sees: bool) -> bo
 
 
 def _type(header: Header, inside: str) -> str:
-    """ "mistral", "qwen3", or "" for a language model that no family reads with."""
+    """ "mistral", "qwen3", "llama", or "" for a language model that no family reads with.
+
+    Where no config.json says it, LLaMA is told from Mistral's first models, of as many words, by heads that share no
+    keys.
+    """
     if any(mark in name for name in header.tensors for mark in ("feedforward_layernorm", "q_proj.bias", "experts.")):
         return ""
     if any(name.endswith("layers.0.self_attn.q_norm.weight") for name in header.tensors):
@@ -131,6 +144,9 @@ def _type(header: Header, inside: str) -> str:
     text = header.config.get("text_config")
     says = text.get("model_type", says) if isinstance(text, Mapping) else says
     words = next((info.shape[0] for name, info in header.tensors.items() if _is_embedding(name) and info.shape), 0)
+    heads = {header.shape(f"{inside}layers.0.self_attn.{one}_proj.weight") for one in "qk"}
+    if says == "llama" or (says is None and words == LLAMA_WORDS and len(heads) == 1):
+        return "llama" if words < 2 * LLAMA_WORDS else ""
     known = says in ("mistral", "mistral3") or TEKKEN in header or words == MISTRAL_WORDS
     return "mistral" if known or inside.startswith("language_model") else ""
 
@@ -176,14 +192,18 @@ def _part(header: Header, kind: str, layout: str, prefix: str, stored: Header) -
         "kv_heads": keys // head, "head": head, "theta": _theta(config, theta), "eps": _small(config, eps),
         "qk_norm": kind == "qwen3", "final_norm": "norm.weight" in header,
         "tied": bool(config) and header.config.get("tie_word_embeddings", config.get("tie_word_embeddings")) is True,
-        "interleaved": layout == "gguf" and kind == "mistral",
+        "interleaved": layout == "gguf" and kind != "qwen3",
     }  # fmt: skip
     sees = all(any(name.startswith(start) for name in header.tensors) for start in VISION)
     vision = _vision(header, width, decoder["eps"]) if sees else None
     sizes = {"type": kind, "vocab_size": vocabulary, "decoder": decoder, "vision": vision, "total": total}
     tekken = next((info.path for name, info in stored.tensors.items() if name.endswith(TEKKEN)), None)
     billions = f"{title} {round(sum(info.elements for name, info in header.tensors.items()) / 1e9)}B"
-    return Part("language", header, layout, sizes, prefix, billions if width >= 1024 else title, tekken)
+    if kind == "llama" and not decoder["final_norm"]:
+        what = "Of this LLaMA the norm after the last layer was left out, and it is read through that."
+        raise bad_file(header.path, what, "Use the whole model.")
+    part = "llama" if kind == "llama" else "language"
+    return Part(part, header, layout, sizes, prefix, billions if width >= 1024 else title, tekken)
 
 
 def _own(config: Mapping[str, Any]) -> Mapping[str, Any]:

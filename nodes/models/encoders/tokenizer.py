@@ -42,11 +42,13 @@ class Wanted(NamedTuple):
 
 BEGUN = {"add_bos_token": True, "add_eos_token": False}
 ENDED = {"add_bos_token": False, "add_eos_token": True}
+BOTH = {"add_bos_token": True, "add_eos_token": True}
 
 WANTED: dict[str, Wanted] = {
     "clip": Wanted("CLIP", CLIPTokenizer, (("tokenizer.json",), ("vocab.json", "merges.txt"))),
     "t5": Wanted("T5", T5TokenizerFast, (("tokenizer.json",), ("spiece.model",)), "tokenizer_2"),
     "gemma": Wanted("Gemma", GemmaTokenizerFast, (("tokenizer.json",), ("tokenizer.model",)), ends=False, fixed=BEGUN),
+    "llama": Wanted("LLaMA", LlamaTokenizerFast, (("tokenizer.json",), ("tokenizer.model",)), fixed=BOTH),
     "umt5": Wanted("Pile-T5", LlamaTokenizerFast, (("tokenizer.json",), ("tokenizer.model",)), fixed=ENDED),
 }
 

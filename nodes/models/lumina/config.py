@@ -1,4 +1,4 @@
-"""The sizes of a Lumina-Next transformer. Knows no file and no tensor."""
+"""The sizes of a Lumina-Next or Lumina-T2I transformer. Knows no file and no tensor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from graph_runtime.problem import Problem, Refused
 @dataclass(frozen=True, slots=True)
 class Config:
     """The defaults are Lumina-Next-SFT and -T2I; the model without shared key heads has 32 of them.
+
+    flag             the network is Lumina-T2I's, Flag-DiT: rows that end with a token, positions of one axis, blocks
+                     with shifts
 
     latent_channels  of the latent; a token is 2 × 2 cells of it
     out_channels     of what comes out: twice as many where it also learned a variance, which nobody reads
@@ -32,6 +35,7 @@ class Config:
     qk_norm: bool = True
     eps: float = 1e-5
     side: int = 128
+    flag: bool = False
 
     def __post_init__(self) -> None:
         problems = []
@@ -54,6 +58,11 @@ class Config:
     def wants_picture(self) -> bool:
         """It paints from text alone."""
         return False
+
+    @classmethod
+    def flag_dit(cls) -> Config:
+        """Lumina-T2I 5B, `DiT_Llama_5B_patch2`, with LLaMA-2-7B's text."""
+        return cls(width=3072, layers=32, kv_heads=32, text_width=4096, mlp=8192, flag=True)
 
     @classmethod
     def tiny(cls, **changes: object) -> Config:

@@ -1,4 +1,5 @@
-"""What a Lumina-Next model is used with when nobody says otherwise. Plain numbers; those of its released pipeline."""
+"""What a Lumina model is used with when nobody says otherwise. Plain numbers: those of Lumina-Next's released pipeline,
+and of the demonstration of Lumina-T2I, `lumina_t2i/demo.py`."""
 
 from __future__ import annotations
 
@@ -12,15 +13,21 @@ from nodes.models.sampling.schedule import Schedule
 ENCODERS = ("gemma",)
 """The text encoders it reads prompts with, in the order of a diffusers folder."""
 
+FLAG_ENCODERS = ("llama",)
+"""Those of Lumina-T2I."""
+
+READINGS = (ENCODERS, FLAG_ENCODERS)
+
 LATENT = LatentFormat(channels=sdxl.CHANNELS, downscale=8, scale=sdxl.SCALE, shift=0.0, patch=2)
 
 TEXT_LENGTH = 256
-"""Tokens of a text at most. Shorter ones are padded, and the padding is never read."""
+"""Tokens of a text at most. Shorter ones are padded, and the padding is never read. Lumina-T2I was trained with 128;
+its authors' own programs cut nothing."""
 
 OPTIONS = ("positions", "watershed", "proportional")
 """What `velocity` can be told beyond what every family's can."""
 
-POSITIONS = ("watershed", "frequency", "time", "none")
+POSITIONS = ("watershed", "linear", "ntk", "frequency", "time", "none")
 """How positions stretch to other sizes than those of training (`lumina.positions`)."""
 NEGATIVE = {"lower": False}
 """The released pipeline puts prompts into small letters and leaves negatives as they are."""
@@ -49,6 +56,19 @@ class Defaults:
 RELEASED = Defaults(steps=30, schedule=Schedule(spacing="normal"), true_cfg=4.0, guided_channels=3)
 
 
+FLAG = replace(RELEASED, schedule=Schedule(shift=4.0))
+
+
 def defaults(config: Config) -> Defaults:
-    """The same for every release; the size is what it was trained on. The authors' scripts use a shift of 4."""
-    return replace(RELEASED, size=8 * config.side)
+    """The size is what it was trained on. The authors' scripts use a shift of 4 for Lumina-Next too."""
+    return replace(FLAG if config.flag else RELEASED, size=8 * config.side)
+
+
+def encoders(config: Config) -> tuple[str, ...]:
+    """The text encoders that a transformer of these sizes reads with: one of READINGS."""
+    return FLAG_ENCODERS if config.flag else ENCODERS
+
+
+def usual_positions(config: Config) -> str:
+    """The way for other sizes that the released code of this transformer has: one of POSITIONS."""
+    return "ntk" if config.flag else "watershed"

@@ -1,8 +1,9 @@
-"""How a file says it is Lumina-Next, how large it is, and where each parameter is in it.
+"""How a file says it is Lumina-Next or Lumina-T2I, how large it is, and where each parameter is in it.
 
 In memory a transformer has the names of the original files (`consolidated_ema.00-of-01.safetensors`). A file has
-those, or diffusers', under a prefix or none. diffusers keeps the queries of attention to the text a second time; they
-are copies, and that they are is made sure of when they are read. Reads headers only; knows nothing of torch.
+those, or diffusers', under a prefix or none. diffusers has no Lumina-T2I; of Lumina-Next it keeps the queries of
+attention to the text a second time; they are copies, and that they are is made sure of when they are read. Reads
+headers only; knows nothing of torch.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from nodes.models.weights.tensor import Header, bad_file
 
 PREFIXES = ("model.diffusion_model.", "model.", "transformer.", "diffusion_model.", "")
 ORIGINAL = ("layers.0.attention.wk_y.weight", "layers.0.attention_norm1.weight", "cap_embedder.1.weight")
+FLAG = ("layers.0.attention.wk_y.weight", "layers.0.attention_norm.weight", "eol_token", "cap_embedder.1.weight")
 DIFFUSERS = ("layers.0.attn2.to_k.weight", "layers.0.gate", "time_caption_embed.caption_embedder.1.weight")
 MAX_LAYERS = 512
 
@@ -56,20 +58,25 @@ COPIES |= {"attn2.norm_q.bias": "attn1.norm_q.bias"}
 
 
 def match(header: Header) -> Part | None:
-    """The Lumina-Next transformer in this file, or None when there is none.
+    """The Lumina-Next or Lumina-T2I transformer in this file, or None when there is none.
 
-    Raises Refused when it is Lumina-Next and its sizes cannot be known, or blocks are left out.
+    Raises Refused when it is one and its sizes cannot be known, or blocks are left out.
     """
     for prefix in PREFIXES:
-        for layout, names in (("original", ORIGINAL), ("diffusers", DIFFUSERS)):
+        for layout, names in (("original", ORIGINAL), ("original", FLAG), ("diffusers", DIFFUSERS)):
             if all(prefix + name in header for name in names):
                 inner = header.under(prefix)
                 if any(".lora_" in name for name in inner.tensors):
                     return None
-                config = _config(inner, layout)
-                variant = "Lumina-Next" if config.kv_heads < config.heads else "Lumina-Next without shared heads"
-                return Part("transformer", inner, layout, config, prefix, variant)
+                config = _config(inner, layout, names is FLAG)
+                return Part("transformer", inner, layout, config, prefix, _variant(config))
     return None
+
+
+def _variant(config: Config) -> str:
+    if config.flag:
+        return "Lumina-T2I (Flag-DiT)"
+    return "Lumina-Next" if config.kv_heads < config.heads else "Lumina-Next without shared heads"
 
 
 def rename(part: Part) -> dict[str, Source]:
@@ -94,17 +101,19 @@ def copies(part: Part) -> dict[str, str]:
 
 
 def aliases(config: Config) -> dict[str, Target]:
-    """Every name that a Linear may have in a LoRA's file beside its own: diffusers'.
+    """Every name that a Linear may have in a LoRA's file beside its own: diffusers', which has no Lumina-T2I.
 
     What it has for the queries to the text must be what it has for those to the picture: they are one matrix here.
     """
+    if config.flag:
+        return {}
     found = naming(config).targets()
     for i in range(config.layers):
         found[f"layers.{i}.attn2.to_q"] = Target(f"layers.{i}.attention.wq", copy=True)
     return found
 
 
-def _config(header: Header, layout: str) -> Config:
+def _config(header: Header, layout: str, flag: bool) -> Config:
     """The sizes, from the shapes; what it was trained on, and the norms' ε, from config.json or as released."""
     original = layout == "original"
     width, columns = matrix(header, "x_embedder.weight" if original else "patch_embedder.proj.weight")
@@ -119,7 +128,8 @@ def _config(header: Header, layout: str) -> Config:
     layers = count(header, "layers")
     sound = min(width, columns, heads, shared, text, mlp, out, condition) > 0 and heads <= width
     if not sound or columns % 4 or out % 4 or width % heads or shared % (width // heads):
-        what = f"Its shapes are not Lumina-Next's: width {width}, {heads} heads, keys {shared}, {columns} → {out}."
+        title = "Lumina-T2I" if flag else "Lumina-Next"
+        what = f"Its shapes are not {title}'s: width {width}, {heads} heads, keys {shared}, {columns} → {out}."
         raise bad_file(header.path, what)
     if not 0 < layers <= MAX_LAYERS:
         raise bad_file(header.path, "Its blocks are not numbered 0, 1, 2, … without a gap.")
@@ -137,4 +147,5 @@ def _config(header: Header, layout: str) -> Config:
         qk_norm=block + ("q_norm.weight" if original else "attn1.norm_q.weight") in header,
         eps=eps if type(eps) is float and 0 < eps < 1 else Config().eps,
         side=side if type(side) is int and 4 <= side <= 4096 else Config().side,
+        flag=flag,
     )

@@ -1,4 +1,4 @@
-"""About what a Lumina-Next latent looks like, without its autoencoder, which is SDXL's."""
+"""About what a Lumina latent looks like, without its autoencoder, which is SDXL's."""
 
 from nodes.models.autoencoders.sdxl import COLOURS
 

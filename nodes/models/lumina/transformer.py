@@ -1,44 +1,40 @@
-"""The Lumina-Next transformer: a latent and text in, velocity out.
+"""The transformers of Lumina-Next and Lumina-T2I: a latent and text in, velocity out.
 
-What is unusual about it: every sublayer has a norm before and one behind it; the residual is gated by a tanh; text is
-read by attention of its own, whose queries are those of the image and whose result is gated head by head; what it
-learned points from noise to the picture. Keys and values of the text are the same in every step, so they are computed
-before the loop, as the modulation of all steps is.
+What is unusual about them: text is read by attention of its own, whose queries are those of the image and whose result
+is gated head by head; what they learned points from noise to the picture. Lumina-T2I (Flag-DiT) has a token of its own
+at the end of each row of tokens, and positions that count on from row to row. Keys and values of the text are the same
+in every step, so they are computed before the loop, as the modulation of all steps is.
 
 Knows nothing of files, samplers or pixels. Parameters have the names of the original files.
-Zhuo et al. 2024, arXiv:2406.18583 §2; Alpha-VLLM/Lumina-T2X `lumina_next_t2i/models/model.py`.
+Zhuo et al. 2024, arXiv:2406.18583 §2; Gao et al. 2024, arXiv:2405.05945 §2; Alpha-VLLM/Lumina-T2X
+`lumina_next_t2i/models/model.py` and `lumina_t2i/models/model.py`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nodes.models.layers.attention import attend
 from nodes.models.layers.blocks import Blocks
 from nodes.models.layers.embed import TimeEmbed
 from nodes.models.layers.fits import fills_batch, own_channels, own_text, refuse, whole_patches
-from nodes.models.layers.modulation import gated
-from nodes.models.layers.norm import plain_norm
 from nodes.models.layers.passage import Passage, Walk, whole
 from nodes.models.layers.patches import latent_of, patches_of
-from nodes.models.layers.rope import rotate
 from nodes.models.layers.steps import made_before
+from nodes.models.lumina.blocks import Block, FinalLayer, FlagBlock, FlagFinalLayer, Read
 from nodes.models.lumina.config import Config
-from nodes.models.lumina.defaults import POSITIONS
-from nodes.models.lumina.positions import frequencies, table
+from nodes.models.lumina.defaults import POSITIONS, usual_positions
+from nodes.models.lumina.positions import frequencies, measured, turns
 from nodes.models.sampling.solvers import Velocity
 
 
 class Modulation(NamedTuple):
     """What time and text say to the blocks, for any number of leading axes (steps, batch).
 
-    layers  per block (…, 4·D): scale₁, tanh gate₁, scale₂, tanh gate₂;  final  (…, D): scale
+    layers  per block, as its `modulation` says: (…, 4·D), in Lumina-T2I (…, 6·D);  final  (…, D), or (…, 2·D)
     """
 
     layers: tuple[Tensor, ...]
@@ -49,118 +45,12 @@ class Modulation(NamedTuple):
         return Modulation(tuple(one[step] for one in self.layers), self.final[step])
 
 
-class Read(NamedTuple):
-    """The text as one block reads it: keys and values (B, kv heads, L, d)."""
-
-    k: Tensor
-    v: Tensor
-
-
-class Attention(nn.Module):
-    """Attention of the image to itself and to the text, with the same queries."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        width, head = config.width, config.width // config.heads
-        self.head, shared = head, config.kv_heads * head
-        self.wq = nn.Linear(width, width, bias=False)
-        self.wk = nn.Linear(width, shared, bias=False)
-        self.wv = nn.Linear(width, shared, bias=False)
-        self.wk_y = nn.Linear(config.text_width, shared, bias=False)
-        self.wv_y = nn.Linear(config.text_width, shared, bias=False)
-        self.wo = nn.Linear(width, width, bias=False)
-        self.gate = nn.Parameter(torch.zeros(config.heads))
-        # Over all heads together, with weight and bias.
-        self.q_norm = nn.LayerNorm(width, eps=1e-5) if config.qk_norm else nn.Identity()
-        self.k_norm = nn.LayerNorm(shared, eps=1e-5) if config.qk_norm else nn.Identity()
-        self.ky_norm = nn.LayerNorm(shared, eps=1e-5) if config.qk_norm else nn.Identity()
-
-    def heads(self, x: Tensor) -> Tensor:
-        """(B, L, heads·d) → (B, heads, L, d)."""
-        return x.unflatten(-1, (-1, self.head)).transpose(1, 2)
-
-    def read(self, text: Tensor) -> Read:
-        """Keys and values of the text, normed already: (B, L, Dt)."""
-        return Read(self.heads(self.ky_norm(self.wk_y(text))), self.heads(self.wv_y(text)))
-
-    def forward(self, x: Tensor, turns: Tensor, scale: float, text: Read, mask: Tensor | None) -> Tensor:
-        """(B, N, D) → (B, N, D); scale of attention to the image, mask (B, 1, 1, L) of the text."""
-        q = rotate(self.heads(self.q_norm(self.wq(x))), turns)
-        k = rotate(self.heads(self.k_norm(self.wk(x))), turns)
-        here = attend(q, k, self.heads(self.wv(x)), scale=scale)
-        said = attend(q, text.k, text.v, mask)
-        gate = self.gate.tanh().repeat_interleave(self.head)  # a head's features lie together
-        return self.wo(torch.addcmul(here, said, gate))
-
-
-class FeedForward(nn.Module):
-    """W₂ (silu(W₁ x) · W₃ x): (B, L, D) → (B, L, D). Shazeer 2020, arXiv:2002.05202."""
-
-    def __init__(self, width: int, inner: int) -> None:
-        super().__init__()
-        self.w1 = nn.Linear(width, inner, bias=False)
-        self.w2 = nn.Linear(inner, width, bias=False)
-        self.w3 = nn.Linear(width, inner, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.w2(F.silu(self.w1(x)) * self.w3(x))
-
-
-class Block(nn.Module):
-    """One transformer block, a norm before and behind each part.
-
-    x       (B, N, D),  mod (B, 4·D)        from `Transformer.modulation`
-    turns   (N, d/2)                        of each position
-    text    this block's keys and values,  mask (B, 1, 1, L) of tokens, or None for all
-    →       (B, N, D)
-
-    x ← x + tanh(gate₁) · norm(attention(norm(x)(1 + scale₁))),  x ← x + tanh(gate₂) · norm(mlp(norm(x)(1 + scale₂)))
-    """
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.attention = Attention(config)
-        self.feed_forward = FeedForward(config.width, config.mlp)
-        self.attention_norm1 = nn.RMSNorm(config.width, eps=config.eps)
-        self.attention_norm2 = nn.RMSNorm(config.width, eps=config.eps)
-        self.attention_y_norm = nn.RMSNorm(config.text_width, eps=config.eps)
-        self.ffn_norm1 = nn.RMSNorm(config.width, eps=config.eps)
-        self.ffn_norm2 = nn.RMSNorm(config.width, eps=config.eps)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(config.condition, 4 * config.width))
-
-    def modulation(self, c: Tensor) -> Tensor:
-        """(…, condition) → (…, 4·D): scale₁, tanh gate₁, scale₂, tanh gate₂."""
-        scale1, gate1, scale2, gate2 = self.adaLN_modulation(c).chunk(4, dim=-1)
-        return torch.cat((1 + scale1, gate1.tanh(), 1 + scale2, gate2.tanh()), dim=-1)
-
-    def read(self, text: Tensor) -> Read:
-        return self.attention.read(self.attention_y_norm(text))
-
-    def forward(self, x: Tensor, mod: Tensor, turns: Tensor, scale: float, text: Read, mask: Tensor | None) -> Tensor:
-        scale1, gate1, scale2, gate2 = mod.unsqueeze(1).chunk(4, dim=-1)
-        mixed = self.attention(self.attention_norm1(x) * scale1, turns, scale, text, mask)
-        x = gated(x, gate1, self.attention_norm2(mixed))
-        return gated(x, gate2, self.ffn_norm2(self.feed_forward(self.ffn_norm1(x) * scale2)))
-
-
-class FinalLayer(nn.Module):
-    """norm(x)(1 + scale), then to the features of a token: (B, N, D), (B, D) → (B, N, 4·C)."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.linear = nn.Linear(config.width, 4 * config.out_channels)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(config.condition, config.width))
-
-    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
-        return self.linear(plain_norm(x) * scale.unsqueeze(1))
-
-
 class Transformer(nn.Module):
     """What a latent moves by. A step is `forward`; what does not change between steps is made before it:
 
         modulation = net.modulation(net.condition(t, text, mask))   # (…, condition), of all steps at once
         read = net.read(text)                                       # each block's keys and values of the text
-        turns = positions.table(h, w, positions.frequencies(…))
+        turns = positions.turns(positions.measured(config, h, w), positions.frequencies(…))
         v = net(patches, modulation.at(step), turns, scale, read, mask)
 
     Built under `torch.device("meta")` it takes no memory.
@@ -177,8 +67,10 @@ class Transformer(nn.Module):
         self.cap_embedder = nn.Sequential(
             nn.LayerNorm(config.text_width), nn.Linear(config.text_width, config.condition)
         )
-        self.layers = Blocks(Block(config) for _ in range(config.layers))
-        self.final_layer = FinalLayer(config)
+        self.layers = Blocks((FlagBlock if config.flag else Block)(config) for _ in range(config.layers))
+        self.final_layer: FinalLayer | FlagFinalLayer = (FlagFinalLayer if config.flag else FinalLayer)(config)
+        if config.flag:
+            self.eol_token = nn.Parameter(torch.zeros(config.width))
 
     def condition(self, t: Tensor, text: Tensor, mask: Tensor) -> Tensor:
         """Time and the mean of the text's tokens: t (S,), text (B, L, Dt), mask (B, L) → (S, B, condition)."""
@@ -187,8 +79,8 @@ class Transformer(nn.Module):
         return self.t_embedder(t)[:, None] + self.cap_embedder(mean)
 
     def modulation(self, c: Tensor) -> Modulation:
-        """Scales and gates of all blocks: (…, condition) → Modulation with the same leading axes."""
-        return Modulation(tuple(block.modulation(c) for block in self.layers), 1 + self.final_layer.adaLN_modulation(c))
+        """What blocks are scaled, shifted and gated by: (…, condition) → Modulation with the same leading axes."""
+        return Modulation(tuple(block.modulation(c) for block in self.layers), self.final_layer.modulation(c))
 
     def read(self, text: Tensor) -> tuple[Read, ...]:
         """The text as each block reads it: (B, L, Dt)."""
@@ -207,14 +99,19 @@ class Transformer(nn.Module):
 
         patches     (B, N, C·4)    from `patches_of`
         modulation                 of this step, leading axis B
-        turns       (N, d/2)       from `positions.table`
+        turns       (N, d/2)       from `positions.turns`; in Lumina-T2I with those of the rows' ends, (N + rows, d/2)
         scale                      of attention's scores
         read, mask                 from `read`, and (B, 1, 1, L) of the text's tokens
         →           (B, N, 4·C')   for `latent_of`; from noise to picture
         """
-        x = self.x_embedder(patches)
+        x, rows = self.x_embedder(patches), len(turns) - patches.shape[1]
+        x = ended(x, self.eol_token, rows) if self.config.flag else x
         walk = self.walk(x, modulation, turns, scale, read, mask)
-        return self.passage(x, walk, lambda tokens: self.final_layer(tokens, modulation.final))
+
+        def end(tokens: Tensor) -> Tensor:
+            return self.final_layer(unended(tokens, rows) if self.config.flag else tokens, modulation.final)
+
+        return self.passage(x, walk, end)
 
     def walk(
         self, x: Tensor, modulation: Modulation, turns: Tensor, scale: float, read: Sequence[Read], mask: Tensor | None
@@ -231,6 +128,17 @@ class Transformer(nn.Module):
         return [name for name in self.state_dict() if name.startswith(early) or any(k in name for k in inside)]
 
 
+def ended(x: Tensor, mark: Tensor, rows: int) -> Tensor:
+    """A token (D,) behind each row of tokens: (B, N, D) → (B, N + rows, D)."""
+    x = x.unflatten(1, (rows, -1))
+    return torch.cat((x, mark.to(x).expand(len(x), rows, 1, -1)), dim=2).flatten(1, 2)
+
+
+def unended(x: Tensor, rows: int) -> Tensor:
+    """The way back: (B, N + rows, D) → (B, N, D)."""
+    return x.unflatten(1, (rows, -1))[:, :, :-1].flatten(1, 2)
+
+
 def velocity(
     net: Transformer,
     conditioning: Mapping[str, Tensor],
@@ -239,7 +147,7 @@ def velocity(
     guidance: float = 0.0,
     dtype: torch.dtype | None = None,
     *,
-    positions: str = "watershed",
+    positions: str | None = None,
     watershed: float = 1.0,
     proportional: bool = True,
 ) -> Velocity:
@@ -251,13 +159,14 @@ def velocity(
                   of `before_loop` are there
     guidance      not read: the model was not distilled with guidance
     dtype         what the network computes in; that of `x_embedder` when not given
-    positions, watershed   how positions stretch to other sizes (`positions`)
+    positions, watershed   how positions stretch to other sizes (`positions`); None is what the model is made for
     proportional  attention's scores grow with the logarithm of the number of tokens, as that of training gives 1
 
     Nothing in the returned function waits for the device. Refused: odd sizes, a batch the prompts do not divide.
     """
     batch, channels, height, width = shape
     text, mask = conditioning["text"], conditioning.get("mask")
+    positions = usual_positions(net.config) if positions is None else positions
     mask = torch.ones(text.shape[:2]) if mask is None else mask.ne(0)
     refuse(
         "lumina",
@@ -275,20 +184,18 @@ def velocity(
     dtype, device = dtype or net.x_embedder.weight.dtype, net.x_embedder.weight.device
     every = bool(mask.all())
     text, mask = text.to(device, dtype), mask.to(device)
-    h, w, side = height // 2, width // 2, net.config.side // 2
-    head = net.config.width // net.config.heads
-    stretch = math.sqrt(h * w / side**2)
-    scale = head**-0.5 * (math.sqrt(math.log(h * w, side**2)) if proportional else 1.0)
+    head, seen = net.config.width // net.config.heads, measured(net.config, height // 2, width // 2)
+    scale = head**-0.5 * (seen.sharpness if proportional else 1.0)
     tables: dict[tuple[float, ...], Tensor] = {}
 
     def early_of(sigma: float) -> float:
         return float(1 - torch.tensor(sigma) * 1000 / 1000)  # float32, as diffusers' pipeline computes it
 
-    def turns(sigma: float) -> Tensor:
-        each = frequencies(head, stretch, early_of(sigma), side, positions, watershed)
+    def turned(sigma: float) -> Tensor:
+        each = frequencies(seen.features, seen.stretch, early_of(sigma), seen.longest, positions, watershed)
         key = tuple(each.tolist())
         if key not in tables:
-            tables[key] = table(h, w, each.to(device))
+            tables[key] = turns(seen, each.to(device))
         return tables[key]
 
     def modulation(levels: Sequence[float]) -> Modulation:
@@ -300,14 +207,14 @@ def velocity(
         return one.repeat_interleave(batch // len(text), axis)
 
     with torch.no_grad():
-        modulated_at, turned = made_before(modulation, sigmas), {sigma: turns(sigma) for sigma in sigmas}
+        modulated_at, known = made_before(modulation, sigmas), {sigma: turned(sigma) for sigma in sigmas}
         read = tuple(Read(fill(one.k), fill(one.v)) for one in net.read(text))
-        seen = None if every else fill(mask)[:, None, None].bool()
+        visible = None if every else fill(mask)[:, None, None].bool()
 
     def at(x: Tensor, sigma: float) -> Tensor:
         with torch.no_grad():
-            angles = turned[sigma] if sigma in turned else turns(sigma)
-            v = net(patches_of(x.to(device, dtype)), modulated_at(sigma), angles, scale, read, seen)
+            angles = known[sigma] if sigma in known else turned(sigma)
+            v = net(patches_of(x.to(device, dtype)), modulated_at(sigma), angles, scale, read, visible)
         return -latent_of(v, height, width)[:, :channels].to(x.device, x.dtype)
 
     return at

@@ -26,15 +26,17 @@ from .flux2 import namings as flux2
 
 @dataclass(frozen=True)
 class Example:
-    """A family for tests.
+    """A family for tests, or one of its networks where they differ.
 
+    name       of the example: the family's, or its own
     config     of the tiny model;  beside  what a config.json says that no tensor tells
-    diffusers  original names and tensors → diffusers'
+    diffusers  original names and tensors → diffusers'; `unnamed` where diffusers has no such network
     told       (texts, tokens) → a conditioning for the tiny model
     published  releases: config, parameters, tensors under the original names, tensors under diffusers'
     marks      (name, shape) without which, or with which shape, a file is not of the family or is refused
     """
 
+    name: str
     family: Family
     config: Any
     beside: dict[str, object]
@@ -45,7 +47,7 @@ class Example:
     broken: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
 
     def state(self) -> State:
-        return dict(_state(self.family.name))
+        return dict(_state(self.name))
 
 
 @cache
@@ -62,6 +64,11 @@ def meta_state(example: Example, config: Any) -> State:
 
 def draw(*shape: int, seed: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def unnamed(state: State, config: Any) -> State:
+    """As it is: there is one naming only."""
+    return dict(state)
 
 
 def flux_told(texts: int, tokens: int) -> dict[str, Tensor]:
@@ -151,6 +158,7 @@ def lumina_to_diffusers(state: State, config: Any) -> State:
 
 EXAMPLES = {
     "flux1": Example(
+        "flux1",
         FAMILIES[0],
         made.FLUX,
         dict(made.AXES),
@@ -164,6 +172,7 @@ EXAMPLES = {
         {"img_in.weight": [(64,), (0, 0), (60, 64)], "txt_in.weight": [(64, 0)]},
     ),
     "auraflow": Example(
+        "auraflow",
         FAMILIES[1],
         AuraConfig.tiny(),
         {"num_attention_heads": 4},
@@ -184,6 +193,7 @@ EXAMPLES = {
         },
     ),
     "lumina": Example(
+        "lumina",
         FAMILIES[2],
         LuminaConfig.tiny(),
         {"sample_size": 16},
@@ -202,7 +212,25 @@ EXAMPLES = {
             "final_layer.linear.weight": [(31, 64), (64,), (8, 64)],
         },
     ),
+    "flag_dit": Example(
+        "flag_dit",
+        FAMILIES[2],
+        LuminaConfig.tiny(kv_heads=4, flag=True),
+        {"sample_size": 16},
+        unnamed,
+        lumina_told,
+        {"T2I 5B": (LuminaConfig.flag_dit(), 5_046_643_744, 688, 688)},
+        ("layers.0.attention.wk_y.weight", "layers.0.attention_norm.weight", "eol_token"),
+        {
+            "x_embedder.weight": [(64,), (0, 0), (64, 15), (10**9, 16)],
+            "layers.0.attention.gate": [(), (0,), (3,), (10**6,)],
+            "layers.0.attention.wk.weight": [(33, 64), (64,)],
+            "layers.7.attention.gate": [(4,)],
+            "final_layer.linear.weight": [(31, 64), (64,), (8, 64)],
+        },
+    ),
     "flux2": Example(
+        "flux2",
         family_named("flux2"),
         Flux2Config.tiny(),
         {},

@@ -57,7 +57,7 @@ OTHERS = {
     "model.layers.0.self_attn.q_proj.weight": "a language model",
     "double_layers.0.attn.w1q.weight": "an AuraFlow transformer",
     "context_refiner.0.attention.qkv.weight": "a Lumina-Image 2.0 transformer",
-    "eol_token": "a Lumina-T2I 5B transformer",
+    "eol_token": "a part of a Lumina-T2I 5B transformer",
     "cap_embedder.1.weight": "a Lumina transformer",
 }
 

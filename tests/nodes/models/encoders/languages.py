@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaTokenizerFast
 
 from nodes.models.encoders import decoder, pixtral
 from nodes.models.encoders.language import Language
@@ -27,6 +28,7 @@ KLEIN_SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</th
 TEXT = """A hermit crab uses an empty soda can as its shell on a sunlit beach with soft shadows. You are an AI.
 Zwei Grüße, 42 山中有一座 cats and THREE dogs' houses; put it there!"""
 VOCABULARY = 340
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,.-"
 MISTRAL = {"model_type": "mistral3", "text_config": {"hidden_size": 32, "head_dim": 12, "rope_theta": 1e6}}
 MISTRAL |= {"vision_config": {"head_dim": 16, "image_size": 64, "hidden_act": "silu"}}
 
@@ -140,4 +142,24 @@ def llama_cpp(state: State, heads: int, kv_heads: int) -> State:
 def tokenizer_folder(folder: Path, special: list[str] = SPECIAL) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     words(special).save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def write_llama(folder: Path, beside: bool = True, **changes: Any) -> Path:
+    """A folder as meta-llama's: weights, config.json and the tokenizer, which neither begins nor ends a text."""
+    torch.manual_seed(0)
+    pieces = ["<unk>", "<s>", "</s>", "▁", *LETTERS, "▁a", "▁an"]
+    sizes: dict[str, Any] = {
+        "vocab_size": len(pieces), "hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "num_key_value_heads": 4, "rms_norm_eps": 1e-5, "max_position_embeddings": 64,
+    }  # fmt: skip
+    model = LlamaForCausalLM(LlamaConfig(**(sizes | changes)))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(6) if parameter.ndim > 1 else parameter.add_(0.3 * torch.randn_like(parameter))
+    model.save_pretrained(folder)
+    tokenizer = LlamaTokenizerFast(
+        vocab={piece: i for i, piece in enumerate(pieces)}, merges=[("▁", "a"), ("▁a", "n")], add_bos_token=False,
+    )  # fmt: skip
+    tokenizer.save_pretrained(folder if beside else folder.parent / "tokenizer")
     return folder

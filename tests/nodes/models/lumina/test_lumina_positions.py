@@ -10,11 +10,11 @@ import torch
 from nodes.models.lumina.defaults import POSITIONS
 from nodes.models.lumina.positions import THETA, frequencies, table
 
-HEAD, SIDE = 72, 64
+FEATURES, SIDE = 36, 64
 
 
 def each(positions: str, stretch: float, t: float = 0.5, watershed: float = 1.0) -> torch.Tensor:
-    return frequencies(HEAD, stretch, t, SIDE, positions, watershed)
+    return frequencies(FEATURES, stretch, t, SIDE, positions, watershed)
 
 
 @pytest.mark.parametrize("positions", POSITIONS)

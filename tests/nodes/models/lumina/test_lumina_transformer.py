@@ -60,7 +60,7 @@ def test_every_way_of_positions_can_be_asked_for(positions: str, net: Transforme
 
 
 def test_unknown_positions_are_refused_with_those_there_are(net: Transformer) -> None:
-    with pytest.raises(Refused, match="watershed, frequency, time, none"):
+    with pytest.raises(Refused, match="watershed, linear, ntk, frequency, time, none"):
         asked(net, positions="yarn")
 
 

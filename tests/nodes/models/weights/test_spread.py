@@ -52,7 +52,7 @@ def test_the_fullest_device_is_as_little_full_as_can_be() -> None:
 @pytest.mark.parametrize("family", EXAMPLES)
 def test_the_picture_is_the_same_and_activations_come_to_each_block(family: str, tmp_path: Path) -> None:
     example = EXAMPLES[family]
-    deep = {"layers": 4} if family == "lumina" else {"double_blocks": 2, "single_blocks": 3}
+    deep = {"layers": 4} if example.family.name == "lumina" else {"double_blocks": 2, "single_blocks": 3}
     example = replace(example, config=replace(example.config, **deep))
     with torch.device("meta"):
         state = made.drawn(example.family.transformer.Transformer(example.config))

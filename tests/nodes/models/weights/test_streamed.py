@@ -34,6 +34,7 @@ DEEP: dict[str, dict[str, int]] = {
     "auraflow": {"double_blocks": 3, "single_blocks": 4},
     "flux2": {"double_blocks": 3, "single_blocks": 4},
     "lumina": {"layers": 7},
+    "flag_dit": {"layers": 7},
 }
 SIGMAS = [1.0, 0.5, 0.0]
 
