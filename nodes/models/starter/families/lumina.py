@@ -51,7 +51,7 @@ def velocity(net: Transformer, x: Tensor, t: Tensor, told: Mapping[str, Tensor])
     head = net.config.width // net.config.heads
     mean = (text * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     condition = net.t_embedder(1 - t) + net.cap_embedder(mean.to(x.dtype))
-    turns = table(SIDE, SIDE, frequencies(head, 1.0, 0.0, SIDE, "none", 1.0).to(x.device))
+    turns = table(SIDE, SIDE, frequencies(head // 2, 1.0, 0.0, SIDE, "none", 1.0).to(x.device))
     v = net(x, net.modulation(condition), turns, head**-0.5, net.read(text), mask[:, None, None])
     kept = v.unflatten(-1, (4, -1))[..., : net.config.latent_channels]
     return -kept.mT.flatten(-2)  # row, column, channel → channel, row, column
