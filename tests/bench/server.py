@@ -106,9 +106,7 @@ class Comfy:
     def start(self) -> None:
         command = [self.python, "main.py", "--cpu", "--port", str(COMFY_PORT), "--disable-all-custom-nodes"]
         command += ["--disable-api-nodes", "--front-end-root", str(self.front)]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder
-        )
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
 
     health, live = "/queue", "/ws"
 

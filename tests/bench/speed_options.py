@@ -2,8 +2,9 @@
 
     python tests/bench/speed_options.py [compile] [caches] [layout] [--prompts 32] [--threads 1]
 
-compile   a Flux.1 of 512 features, 4 + 8 blocks, 256 image and 64 text tokens, float32: milliseconds of a step as it is
-          and compiled, seconds until the first picture (4 steps) with and without the node, seconds of compiling
+compile   a Flux.1 of 512 features, 4 + 8 blocks, 256 image and 64 text tokens, float32 and bfloat16: milliseconds of a
+          step as it is and compiled, seconds until the first picture (4 steps) with and without the node, seconds of
+          compiling
 caches    the starter's score with each cache, one picture at a time: pictures that are right, share of evaluations that
           were skipped, how far pixels are from those without
 layout    Flux.1's autoencoder decoding 256 pixels, contiguous and channels last
@@ -53,9 +54,13 @@ def least(run: Callable[[], Any], rounds: int = ROUNDS) -> float:
 
 def compiling() -> list[str]:
     """Lines about the compiler."""
+    return [*compiled_in(torch.float32), "", *compiled_in(torch.bfloat16)]
+
+
+def compiled_in(dtype: torch.dtype) -> list[str]:
     torch.manual_seed(0)
     config = Config.tiny(width=512, heads=8, double_blocks=4, single_blocks=8, axes=(16, 24, 24), text_width=256)
-    net = Transformer(config).eval().requires_grad_(False)
+    net = Transformer(config).to(dtype).eval().requires_grad_(False)
     cells = config.latent_channels
     told = {"text": torch.randn(1, 64, 256), "pooled": torch.randn(1, config.pooled_width)}
     line = [1.0, 0.75, 0.5, 0.25, 0.0]
@@ -83,7 +88,7 @@ def compiling() -> list[str]:
         off = float((picture() - plain).norm() / plain.norm())
     assert held.compiled == held.calls, held.failed
     return [
-        "| | as it is | compiled | |",
+        f"| {str(dtype).removeprefix('torch.')} | as it is | compiled | |",
         "|---|---:|---:|---:|",
         f"| a step, ms | {min(eager) * 1e3:.0f} | {min(compiled) * 1e3:.0f} | {min(eager) / min(compiled):.2f} |",
         f"| first picture, s | {without:.2f} | {first:.2f} | {without / first:.2f} |",
