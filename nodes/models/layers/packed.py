@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nodes.models.weights.packing import PACKINGS, unpack
+from nodes.models.weights.packing import PACKINGS, unpacked
 
 
 class PackedLinear(nn.Module):
@@ -26,9 +26,7 @@ class PackedLinear(nn.Module):
 
     def unpacked(self, dtype: torch.dtype) -> Tensor:
         """W (R, C)."""
-        out = torch.empty(self.out_features, self.in_features, dtype=dtype, device=self.weight.device)
-        unpack(self.weight, self.packing, out)
-        return out
+        return unpacked(self.weight, self.packing, self.in_features, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.unpacked(x.dtype), self.bias)

@@ -23,6 +23,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from nodes.models.weights import fused
 from nodes.models.weights.blocks import BLOCKS, CHUNK, dequantise
 
 GROUP = 64
@@ -59,6 +60,8 @@ def unpack(rows: Tensor, packing: str, out: Tensor) -> None:
     if packing in BLOCKS:
         dequantise(rows, packing, out)
         return
+    if fused.fill(rows, packing, out):
+        return
     rows, step = rows.view(torch.uint8), len(rows)
     if rows.device.type == "cpu":
         step = max(1, CHUNK // max(1, out.shape[1]))
@@ -68,6 +71,15 @@ def unpack(rows: Tensor, packing: str, out: Tensor) -> None:
         PACKINGS[packing].numbers(rows[at : at + step], numbers)
         if numbers is not target:
             target.copy_(numbers)
+
+
+def unpacked(rows: Tensor, packing: str, columns: int, dtype: torch.dtype) -> Tensor:
+    """The same as a new tensor (R, C); in a compiled graph on a GPU one operator."""
+    made = fused.in_graph(rows, packing, columns, dtype)
+    if made is None:
+        made = torch.empty(len(rows), columns, dtype=dtype, device=rows.device)
+        unpack(rows, packing, made)
+    return made
 
 
 def _int8(rows: Tensor, out: Tensor) -> None:
