@@ -20,6 +20,9 @@ NUMBERS = (torch.float32, torch.bfloat16, torch.float16)
 """What kernels write."""
 REFUSED: dict[str, str] = {}
 """Packings whose kernel failed, and with what; they are not tried again."""
+TO_FP8 = "to fp8"
+LONGEST = 1 << 15
+"""Numbers of a row that one program holds in registers."""
 SHOWN = 300  # characters of what a compiler said
 
 
@@ -73,6 +76,27 @@ def fill(rows: Tensor, packing: str, out: Tensor) -> bool:
         _say(f"{packing} weights are unpacked by torch alone, since their kernel failed: {REFUSED[packing]}")
         return False
     return True
+
+
+def in_fp8(x: Tensor) -> tuple[Tensor, Tensor] | None:
+    """x (M, C) in e4m3 and the scale of each row (M, 1), in one launch; None where that is not possible.
+
+    A compiler makes one kernel of torch's operations itself.
+    """
+    fitting = x.device.type in DEVICES and not torch.compiler.is_compiling() and x.dtype in NUMBERS
+    if not fitting or not x.is_contiguous() or not 0 < x.shape[1] <= LONGEST or not len(x) or TO_FP8 in REFUSED:
+        return None
+    loaded = _loaded()
+    if loaded is None:
+        return None
+    try:
+        with torch.cuda.device(x.device) if x.is_cuda else nullcontext():
+            made: tuple[Tensor, Tensor] = loaded[0].launch_to_fp8(x)
+            return made
+    except Exception as error:
+        REFUSED[TO_FP8] = _short(error)
+        _say(f"Numbers are made float8 by torch alone, since their kernel failed: {REFUSED[TO_FP8]}")
+    return None
 
 
 def _unpack(rows: Tensor, packing: str, columns: int, dtype: torch.dtype) -> Tensor:

@@ -292,6 +292,19 @@ def _bnb_four(rows, out, table, count, columns, LINES: tl.constexpr):
     _put_group(out, row, group, columns, 0, tl.interleave(high * scale, low * scale), 64)
 
 
+@triton.jit
+def _to_fp8(x, codes, scales, columns, WIDTH: tl.constexpr):
+    """A row of x in e4m3 and its scale, which is absmax / 448."""
+    row = tl.program_id(0).to(tl.int64)
+    column = tl.arange(0, WIDTH)
+    numbers = tl.load(x + row * columns + column, mask=column < columns, other=0).to(tl.float32)
+    scale = tl.div_rn(tl.max(tl.abs(numbers), 0), 448.0)
+    small = tl.div_rn(numbers, tl.maximum(scale, 1.1754943508222875e-38))
+    small = tl.minimum(tl.maximum(small, -448.0), 448.0).to(tl.float8e4nv)
+    tl.store(codes + row * columns + column, small, mask=column < columns)
+    tl.store(scales + row, scale)
+
+
 @cache
 def _iq4_table(device: torch.device) -> Tensor:
     """IQ4's numbers as a tensor (16,)."""
@@ -334,6 +347,7 @@ KERNELS: dict[str, Kernel] = {
     "fp8": Kernel(_fp8, 4, ROWS),
     "int4": Kernel(_int4, 64, GROUPS),
     "nf4": Kernel(_nf4, 64, GROUPS, nf4_table),
+    "fp8-matmul": Kernel(_fp8, 4, ROWS),
     "bnb-int8": Kernel(_int8, 4, ROWS),
     "bnb-nf4": Kernel(_bnb_four, 64, GROUPS, nf4_table),
     "bnb-fp4": Kernel(_bnb_four, 64, GROUPS, fp4_table),
@@ -353,3 +367,14 @@ def launch(rows: Tensor, packing: str, out: Tensor) -> None:
         chunks = -(-columns // WIDTH) if kernel.parts == ROWS else 1
     grid = (-(-count // kernel.lines), chunks, 1)
     kernel.function[grid](rows.view(torch.uint8), out, table, count, columns, LINES=kernel.lines)
+
+
+def launch_to_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
+    """x (M, C), in one piece → e4m3 (M, C) and the scale of each row (M, 1), float32. A program does a row."""
+    rows, columns = x.shape
+    codes = torch.empty(x.shape, dtype=torch.float8_e4m3fn, device=x.device)
+    scales = torch.empty(rows, 1, device=x.device)
+    width = triton.next_power_of_2(columns)
+    warps = min(16, max(1, width // 512))
+    _to_fp8[(rows, 1, 1)](x, codes, scales, columns, WIDTH=width, num_warps=warps)
+    return codes, scales

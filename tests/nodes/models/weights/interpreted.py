@@ -18,7 +18,7 @@ from torch import Tensor
 from nodes.models.layers.packed import PackedLinear
 from nodes.models.weights import fused, kernels
 from nodes.models.weights.blocks import BLOCKS
-from nodes.models.weights.packing import PACKINGS, unpack
+from nodes.models.weights.packing import FP8, PACKINGS, to_fp8, unpack
 
 # Rows and columns: one block; several rows of it; programs that are not filled; rows that end within a group of 64.
 SHAPES = ((1, 256), (3, 512), (37, 768), (2, 1280), (5, 64), (4, 1), (9, 65), (7, 1100), (8, 32))
@@ -33,7 +33,7 @@ def drawn(packing: str, rows: int, columns: int) -> Tensor:
         _, _, size = BLOCKS[packing]
         return torch.from_numpy(valid(packing, max(6, rows * columns // size), seed=rows))[: rows * columns // size]
     data = r.integers(0, 256, (rows, PACKINGS[packing].row_bytes(columns)), np.uint8)
-    inner = columns if packing in ("int8", "fp8", "bnb-int8") else -(-columns // 64) * 32
+    inner = columns if packing.endswith("int8") or packing in FP8 else -(-columns // 64) * 32
     scales = data[:, inner:]
     kind, some = (np.float16, HALF) if packing == "int4" else (np.float32, SINGLE)
     scales[:] = r.choice(np.array(some, kind), (rows, scales.shape[1] // kind().itemsize)).view(np.uint8)
@@ -115,7 +115,22 @@ def in_a_layer() -> dict[str, Any]:
     return {"same": same, "calls": made, "graph": seen, "checks": checks, "refused": fused.REFUSED}
 
 
+def in_fp8() -> dict[str, Any]:
+    """Whether rows are made float8 by a kernel as by torch, bit for bit: scales of any rows, and codes of rows that
+    float8 has exactly, since the interpreter does not round as a compiled kernel does."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(9, 200, generator=g) * 10
+    x[3], x[4] = 0.0, 1e-3
+    _, scales = kernels.launch_to_fp8(x)
+    codes = torch.arange(256, dtype=torch.uint8).repeat(9, 1)
+    codes[:, 127], codes[:, 255] = 126, 0  # the largest in each row; there is no NaN
+    numbers = codes.view(torch.float8_e4m3fn).float() * 2.0 ** torch.arange(-5, 4)[:, None]
+    came, own = kernels.launch_to_fp8(numbers)
+    same = torch.equal(came.view(torch.uint8), codes) and torch.equal(own, to_fp8(numbers)[1])
+    return {"scales": torch.equal(scales, to_fp8(x)[1]), "codes": same}
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     found = [one for packing in kernels.KERNELS for one in compared(packing)]
-    print(json.dumps({"numbers": found, "layer": in_a_layer()}))
+    print(json.dumps({"numbers": found, "fp8": in_fp8(), "layer": in_a_layer()}))
