@@ -130,7 +130,7 @@ def _now(owner: nn.Module, leaf: str) -> Tensor:
 
 
 def _settle(module: nn.Module) -> None:
-    """Let the Linears that bitsandbytes computes and that are here take their weights apart."""
+    """Let the Linears that want their weights apart, and have them here, take them apart."""
     for one in module.modules():
         if isinstance(one, ApartLinear) and not one.weight.is_meta and one.scales is None:
             one.settle()

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from nodes.models.layers.packed import PackedLinear
 from nodes.models.weights import fused
@@ -67,6 +69,26 @@ def test_a_layer_takes_the_kernel_and_a_graph_takes_it_as_one_operator(interpret
     assert layer["calls"] == 3 and layer["refused"] == {}
     assert layer["graph"].count("latentloom.unpack") == 1 and len(layer["graph"]) <= 6
     assert set(layer["checks"].values()) == {"SUCCESS"}
+
+
+@pytest.mark.parametrize(
+    ("packing", "device", "operators"), [("Q4_K", "cuda", 1), ("nf4", "cuda", 1), ("int8", "cpu", 0)]
+)
+def test_a_graph_for_a_gpu_has_the_operator_and_one_for_the_cpu_has_not(
+    packing: str, device: str, operators: int
+) -> None:
+    """Of tensors that only say that they are there."""
+    seen: list[str] = []
+
+    def backend(graph: Any, _: Any) -> Any:
+        seen.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    with FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True), torch.device(device), torch.no_grad():
+        layer, x = PackedLinear(256, 32, packing, bias=False), torch.empty(2, 20, 256, dtype=torch.bfloat16)
+        y = torch.compile(layer, backend=backend, fullgraph=True, dynamic=True)(x)
+    assert y.shape == (2, 20, 32) and y.dtype == x.dtype and y.device.type == device
+    assert seen.count("latentloom.unpack") == operators
 
 
 def test_rows_are_made_float8_as_by_torch(interpreted: dict[str, Any]) -> None:
