@@ -11,7 +11,8 @@ from graph_runtime.context import Context
 from graph_runtime.node import Knob, node
 from nodes.checkpoint import Dtype, load_model
 from nodes.models.layers.bnb import installed
-from nodes.models.weights.packing import BITSANDBYTES
+from nodes.models.layers.multiplied import lacking
+from nodes.models.weights.packing import BITSANDBYTES, MULTIPLIED
 from nodes.models.weights.storage import PACKED, STORAGES, Cost
 from nodes.recipes import Model, TextEncoder
 from nodes.sockets import refused
@@ -27,7 +28,8 @@ def load_quantized(
 
     file: a .safetensors or .gguf file, or a folder as diffusers writes it
     method: int8 and fp8 take a byte a weight, nf4 and int4 half of one; packed keeps the blocks of a GGUF file;
-        what begins with bnb is computed by bitsandbytes, if that is installed
+        fp8-matmul also multiplies in float8, which is faster and a little less exact, on GPUs from the RTX 40 and H100
+        on; what begins with bnb is computed by bitsandbytes, if that is installed
     dtype: what it computes in; auto takes bfloat16 for what is large
     """
     _check(method)
@@ -68,6 +70,8 @@ def _tell(ctx: Context, name: str, method: str, dtype: str, costs: Iterable[Cost
         what = "nothing in it is packed: it holds plain numbers."
         raise refused("nothing-packed", name, what, "Choose int8, fp8, nf4 or int4, which pack them as they are read.")
     before, after = sum(cost.plain for cost in costs), sum(cost.nbytes for cost in costs)
+    if method in MULTIPLIED and (reason := lacking(ctx.device)):
+        ctx.log(f"{name}: {method} multiplies nothing in float8 here: {reason}. Weights are unpacked, as fp8 does it.")
     words = ", ".join(f"{number} matrices in {packing}" for packing, number in packed.most_common()) or "nothing packed"
     full = sum(cost.full for cost in costs)
     ctx.log(f"{name}: {words}, {full} in {dtype}; {_size(before)} would be all in {dtype}, {_size(after)} it takes.")

@@ -20,9 +20,9 @@ from nodes.models.encoders import keys as encoder_keys
 from nodes.models.encoders.tekken import Words, load_words
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
 from nodes.models.family import Family, Found, LatentFormat
-from nodes.models.layers.bnb import settle
+from nodes.models.layers.packed import settle
 from nodes.models.weights.fill import Dtype, fill, prepared
-from nodes.models.weights.packing import BITSANDBYTES
+from nodes.models.weights.packing import APART
 from nodes.models.weights.part import Part
 from nodes.models.weights.pieces import Source
 from nodes.models.weights.place import Placed
@@ -93,9 +93,8 @@ def shared_out(parts: Footprint, free: Sequence[int]) -> tuple[int, ...]:
 
 
 def parts_of_transformer(found: Found, dtype: torch.dtype, storage: str = UNPACKED) -> Footprint:
-    """What its parts take; headers are read. What bitsandbytes computes is taken apart once, and so not kept in the
-    file."""
-    return footprint(outline(found, storage)[0], lambda name: dtype, stored=storage not in BITSANDBYTES)
+    """What its parts take; headers are read. What is taken apart once is not kept in the file."""
+    return footprint(outline(found, storage)[0], lambda name: dtype, stored=storage not in APART)
 
 
 def outline(found: Found, storage: str = UNPACKED) -> tuple[nn.Module, dict[str, Source]]:

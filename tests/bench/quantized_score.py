@@ -17,17 +17,18 @@ from typing import Any
 import torch
 
 from nodes.models.family import detect
+from nodes.models.layers import multiplied
 from nodes.models.load import load_transformer
 from nodes.models.starter.checkpoint import load
 from nodes.models.starter.sampling import Parts, Settings, images
 from nodes.models.starter.score import held_out_captions, recommended, tally
-from nodes.models.weights.packing import METHODS
+from nodes.models.weights.packing import METHODS, MULTIPLIED
 from nodes.models.weights.place import nbytes
 
 STARTER = Path(__file__).parents[2] / "nodes" / "models" / "starter" / "flux1"
 
 
-def scores(prompts: int, seed: int = 0, methods: tuple[str, ...] = METHODS) -> list[dict[str, Any]]:
+def scores(prompts: int, seed: int = 0, methods: tuple[str, ...] = (*METHODS, *MULTIPLIED)) -> list[dict[str, Any]]:
     """One row for the exact weights, then one for each method."""
     parts, settings, captions = load(STARTER), recommended(STARTER), held_out_captions(prompts, seed)
     exact = _row("float32", parts, settings, captions, seed)
@@ -58,10 +59,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Score the starter with packed weights.")
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--methods", nargs="+", default=[*METHODS, *MULTIPLIED])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    multiplied.DEVICES = ("cuda", "cpu")  # a CPU's products in float8 are slow, and the same but for rounding
     print("| weights | MB | right | points lost | right no more | only now | pixels off (of 255) |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for row in scores(arguments.prompts, arguments.seed):
+    for row in scores(arguments.prompts, arguments.seed, tuple(arguments.methods)):
         sizes = f"| {row['method']} | {row['bytes'] / 1e6:.2f} | {row['right']:.1%} "
         print(f"{sizes}| {row['lost']:.1f} | {row['no more']} | {row['only now']} | {row['off']:.2f} |", flush=True)

@@ -17,6 +17,7 @@ from workbench import DEV, SCHNELL, Bench
 
 from nodes.models.family import detect
 from nodes.models.flux1.config import Config
+from nodes.models.layers import multiplied
 from nodes.models.load import load_transformer
 from nodes.models.weights.blocks import BLOCKS
 from nodes.models.weights.packing import METHODS
@@ -133,6 +134,34 @@ def test_a_picture_of_packed_weights_is_near_the_exact_one(method: str, off: flo
     exact, _ = painted(bench, "load_model", {"file": f"{DEV}/transformer"})
     near, _ = painted(bench, "load_quantized", {"file": f"{DEV}/transformer", "method": method})
     assert 0 < (near - exact).norm() / exact.norm() < off
+
+
+def test_without_float8_products_a_picture_is_that_of_fp8_and_it_is_said_once(bench: Bench) -> None:
+    file = f"{DEV}/transformer"
+    _, said = recipe(bench, "load_quantized", file=file, method="fp8-matmul")
+    assert said.count("multiplies nothing in float8 here: cpu has no products of float8") == 1
+    assert "multiplies nothing" not in recipe(bench, "load_quantized", file=file, method="fp8")[1]
+    ours, theirs = (painted(bench, "load_quantized", {"file": file, "method": one}) for one in ("fp8-matmul", "fp8"))
+    assert torch.equal(ours[0], theirs[0])
+
+
+def test_a_picture_multiplied_in_float8_is_near_the_exact_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the CPU's own products, with a LoRA's room beside them: not as near as unpacked fp8, nor far off."""
+    monkeypatch.setattr(multiplied, "DEVICES", ("cpu",))
+    multiplied.lacking.cache_clear()
+    file = {"file": f"{DEV}/transformer"}
+    if not multiplied.lacking("cpu"):
+        exact, unpacked, near = (
+            painted(bench, *load)[0]
+            for load in (
+                ("load_model", file),
+                ("load_quantized", file | {"method": "fp8"}),
+                ("load_quantized", file | {"method": "fp8-matmul", "dtype": "float32"}),
+            )
+        )
+        assert 0 < (near - exact).norm() / exact.norm() < 0.25
+        assert not torch.equal(near, unpacked)
+    multiplied.lacking.cache_clear()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nodes.models.layers.lowrank import LowRank, Product
+from nodes.models.layers.multiplied import Fp8Linear
 from nodes.models.layers.packed import PackedLinear
 
 RANKS = 8
@@ -48,7 +49,15 @@ class AdaptedPacked(PackedLinear):
         return plus(super().forward(x), x, self.beside)
 
 
-ADAPTED: dict[type[nn.Module], type[nn.Module]] = {nn.Linear: AdaptedLinear, PackedLinear: AdaptedPacked}
+class AdaptedFp8(AdaptedPacked, Fp8Linear):
+    """The same for weights that are multiplied as they are packed; the product stays what it is."""
+
+
+ADAPTED: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Linear: AdaptedLinear,
+    PackedLinear: AdaptedPacked,
+    Fp8Linear: AdaptedFp8,
+}
 
 
 def plus(y: Tensor, x: Tensor, beside: Beside | None) -> Tensor:

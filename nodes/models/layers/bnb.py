@@ -11,10 +11,10 @@ import importlib.util
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nodes.models.layers.packed import PackedLinear
-from nodes.models.weights.packing import BITSANDBYTES, GROUP, fp4_table, nf4_table, split
+from nodes.models.layers.packed import ApartLinear
+from nodes.models.weights.packing import GROUP, fp4_table, nf4_table
 
 OUTLIER = 6.0
 
@@ -24,24 +24,16 @@ def installed() -> bool:
     return importlib.util.find_spec("bitsandbytes") is not None
 
 
-class BitsAndBytesLinear(PackedLinear):
+class BitsAndBytesLinear(ApartLinear):
     """A PackedLinear that bitsandbytes multiplies with, without unpacking the whole of it first.
 
     weight  once filled, codes alone: int8 (R, C), or 4 bits two to a byte (R·C/2, 1)
     scales  (R,) or (R·C/64,), float32
     """
 
-    scales: Tensor
-
-    def __init__(self, columns: int, rows: int, packing: str, bias: bool) -> None:
-        super().__init__(columns, rows, packing, bias)
-        self.register_buffer("scales", None)
-
     def settle(self) -> None:
-        """Take codes and scales apart, as bitsandbytes wants them."""
-        codes, scales = split(self.weight, self.packing, self.in_features)
-        self.weight = codes.view(torch.int8)
-        self.scales = scales.flatten()
+        super().settle()
+        self.scales = self.scales.flatten()
 
     def forward(self, x: Tensor) -> Tensor:
         library: Any = importlib.import_module("bitsandbytes")
@@ -57,15 +49,3 @@ class BitsAndBytesLinear(PackedLinear):
         )  # fmt: skip
         out = library.matmul_4bit(x, self.weight.view(torch.uint8).view(-1, 1).t(), quant_state=known, bias=self.bias)
         return out
-
-
-def linear(columns: int, rows: int, packing: str, bias: bool) -> PackedLinear:
-    """The Linear for a packing."""
-    return (BitsAndBytesLinear if packing in BITSANDBYTES else PackedLinear)(columns, rows, packing, bias)
-
-
-def settle(module: nn.Module) -> None:
-    """Let every Linear that bitsandbytes computes take its weight apart, once it is filled."""
-    for one in module.modules():
-        if isinstance(one, BitsAndBytesLinear):
-            one.settle()

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nodes.models.weights.packing import PACKINGS, unpack
+from nodes.models.weights.packing import PACKINGS, split, unpacked
 
 
 class PackedLinear(nn.Module):
@@ -26,12 +26,39 @@ class PackedLinear(nn.Module):
 
     def unpacked(self, dtype: torch.dtype) -> Tensor:
         """W (R, C)."""
-        out = torch.empty(self.out_features, self.in_features, dtype=dtype, device=self.weight.device)
-        unpack(self.weight, self.packing, out)
-        return out
+        return self.numbers(self.weight, dtype)
+
+    def numbers(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        """Packed rows as it has them (R, n) → (R, C)."""
+        return unpacked(rows, self.packing, self.in_features, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.unpacked(x.dtype), self.bias)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, packing={self.packing}"
+
+
+class ApartLinear(PackedLinear):
+    """A PackedLinear that is multiplied as it is, its codes and its scales lying apart in memory once it is filled.
+
+    weight  once filled, codes alone;  scales  once filled, float32
+    """
+
+    scales: Tensor
+
+    def __init__(self, columns: int, rows: int, packing: str, bias: bool) -> None:
+        super().__init__(columns, rows, packing, bias)
+        self.register_buffer("scales", None)
+
+    def settle(self) -> None:
+        """Take codes and scales apart."""
+        codes, self.scales = split(self.weight, self.packing, self.in_features)
+        self.weight = codes.view(torch.int8)
+
+
+def settle(module: nn.Module) -> None:
+    """Let every Linear that wants its weight apart take it apart, once it is filled."""
+    for one in module.modules():
+        if isinstance(one, ApartLinear):
+            one.settle()

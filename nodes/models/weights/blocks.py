@@ -19,6 +19,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from nodes.models.weights import fused
+
 CHUNK = 1 << 19
 """Numbers that are worked on at a time on a CPU: few enough for its cache, many enough for the calls to cost little."""
 
@@ -34,6 +36,8 @@ def dequantise(blocks: Tensor, kind: str, out: Tensor) -> None:
 
     Each number is exact in float32 and rounded once. On a CPU only a part at a time is in float32.
     """
+    if fused.fill(blocks, kind, out):
+        return
     function, nbytes, elements = BLOCKS[kind]
     flat = blocks.reshape(-1).view(torch.uint8)
     rows = (flat.clone() if flat.storage_offset() % 4 else flat).view(-1, nbytes)

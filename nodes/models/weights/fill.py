@@ -24,7 +24,7 @@ from nodes.models.layers.packed import PackedLinear
 from nodes.models.weights.blocks import BLOCKS, dequantise
 from nodes.models.weights.decode import DTYPES, decode, from_four_bits, scales_of
 from nodes.models.weights.four_bits import FourBits
-from nodes.models.weights.packing import PACKINGS
+from nodes.models.weights.packing import FP8, PACKINGS, as_fp8
 from nodes.models.weights.pieces import Piece, Source
 from nodes.models.weights.quantized import INTEGERS, Scale, readable, separate
 from nodes.models.weights.tensor import Header, TensorInfo, bad_file, product, shown
@@ -288,6 +288,10 @@ def _read_piece(out: Tensor, piece: Piece, info: TensorInfo, scale: Scale | None
             if info.dtype in BLOCKS and not packing and factor is None:
                 dequantise(raw.to(out.device), info.dtype, target.view(-1))
                 continue
+            if info.dtype == "F8_E4M3" and packing in FP8:
+                one = factor[first : first + step] if factor is not None and factor.numel() > 1 else factor
+                target.copy_(_same_fp8(raw.to(out.device).view(len(target), -1), one))
+                continue
             numbers = made(raw, first * row_bytes) if made else _decoded(raw, info, row_bytes, out.device)
             numbers = numbers.to(out.device).view(len(target), -1)
             if factor is not None:
@@ -314,6 +318,12 @@ def _packed_rows(numbers: Tensor, packing: str) -> Tensor:
     if pack is None:
         raise TypeError(f"{packing} is read from files, and not made.")
     return pack(numbers.float()).view(torch.int8)
+
+
+def _same_fp8(codes: Tensor, factor: Tensor | None) -> Tensor:
+    """Stored e4m3 (R, C) as packed rows: the very numbers, since each row takes the scale that the file has for it."""
+    scale = torch.ones(1, 1, device=codes.device) if factor is None else factor.view(-1, 1)
+    return as_fp8(codes, scale).view(torch.int8)
 
 
 def _rows(info: TensorInfo) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from nodes.models.weights import fused
 from nodes.models.weights.blocks import BLOCKS, CHUNK, dequantise
 
 GROUP = 64
@@ -59,6 +60,8 @@ def unpack(rows: Tensor, packing: str, out: Tensor) -> None:
     if packing in BLOCKS:
         dequantise(rows, packing, out)
         return
+    if fused.fill(rows, packing, out):
+        return
     rows, step = rows.view(torch.uint8), len(rows)
     if rows.device.type == "cpu":
         step = max(1, CHUNK // max(1, out.shape[1]))
@@ -68,6 +71,15 @@ def unpack(rows: Tensor, packing: str, out: Tensor) -> None:
         PACKINGS[packing].numbers(rows[at : at + step], numbers)
         if numbers is not target:
             target.copy_(numbers)
+
+
+def unpacked(rows: Tensor, packing: str, columns: int, dtype: torch.dtype) -> Tensor:
+    """The same as a new tensor (R, C); in a compiled graph on a GPU one operator."""
+    made = fused.in_graph(rows, packing, columns, dtype)
+    if made is None:
+        made = torch.empty(len(rows), columns, dtype=dtype, device=rows.device)
+        unpack(rows, packing, made)
+    return made
 
 
 def _int8(rows: Tensor, out: Tensor) -> None:
@@ -83,17 +95,28 @@ def _to_int8(numbers: Tensor) -> Tensor:
 
 def _fp8(rows: Tensor, out: Tensor) -> None:
     columns = out.shape[1]
-    # As float16, whose exponent counts from 15 and not from 7: torch's own cast of float8 takes ten times as long. No
-    # number here is float8's NaN.
+    # As float16, whose exponent counts from 15 and not from 7: torch's own cast of float8 takes ten times as long. What
+    # is packed here has no NaN, and a file's would be 480.
     half = rows[:, :columns].view(torch.int8).to(torch.int16).bitwise_left_shift_(7).bitwise_and_(~0x4000)
     out.copy_(half.view(torch.float16)).mul_(_floats(rows[:, columns:]).mul_(256))
 
 
 def _to_fp8(numbers: Tensor) -> Tensor:
+    codes, scale = to_fp8(numbers)
+    return as_fp8(codes, scale)
+
+
+def as_fp8(codes: Tensor, scale: Tensor) -> Tensor:
+    """e4m3 (R, C) and a scale per row (R, 1), or one (1,), as packed rows."""
+    return torch.cat((codes.view(torch.uint8), scale.float().expand(len(codes), 1).contiguous().view(torch.uint8)), 1)
+
+
+def to_fp8(numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """float32 (R, C) → e4m3 and the scale of each row (R, 1), float32."""
     scale = numbers.abs().amax(1, keepdim=True) / FP8_MOST
     # Rounding may carry the largest a little above the most there is, which would be no number any more.
     small = (numbers / scale.clamp_min(torch.finfo(torch.float32).tiny)).clamp_(-FP8_MOST, FP8_MOST)
-    return torch.cat((small.to(torch.float8_e4m3fn).view(torch.uint8), scale.view(torch.uint8)), 1)
+    return small.to(torch.float8_e4m3fn), scale
 
 
 def _int4(rows: Tensor, out: Tensor) -> None:
@@ -156,11 +179,12 @@ def _to_bnb_four(codes: Tensor, most: Tensor) -> Tensor:
 
 
 def split(rows: Tensor, packing: str, columns: int) -> tuple[Tensor, Tensor]:
-    """Packed rows of BITSANDBYTES → codes (R, bytes) and scales (R, 1 or groups) as it knows them, apart in memory."""
-    whole = packing == "bnb-int8"
+    """Packed rows of APART → codes (R, bytes) and scales (R, 1 or groups), apart in memory, and for BITSANDBYTES as it
+    knows them."""
+    whole = packing in ("bnb-int8", *MULTIPLIED)
     inner = columns if whole else columns // 2
     codes, tail = (_copy(part.view(torch.uint8)) for part in rows.split((inner, rows.shape[1] - inner), 1))
-    return codes, tail.view(torch.float32).mul_(127 if whole else 1)
+    return codes, tail.view(torch.float32).mul_(127 if packing == "bnb-int8" else 1)
 
 
 PACKINGS: dict[str, Packing] = {
@@ -173,7 +197,14 @@ METHODS = tuple(PACKINGS)
 """What any weights can be packed in while they are read."""
 BITSANDBYTES = ("bnb-int8", "bnb-nf4", "bnb-fp4")
 """What bitsandbytes has products of its own for, in its order of bytes (`layers.bnb`)."""
+FP8 = ("fp8", "fp8-matmul")
+"""Packings whose rows are e4m3 and a scale."""
+MULTIPLIED = ("fp8-matmul",)
+"""What is multiplied as it is packed, where the device can (`layers.multiplied`)."""
+APART = (*MULTIPLIED, *BITSANDBYTES)
+"""What lies in memory as codes and scales apart."""
 PACKINGS |= {
+    "fp8-matmul": PACKINGS["fp8"],
     "bnb-int8": PACKINGS["int8"],
     "bnb-nf4": Packing(
         lambda columns: 0 if columns % GROUP else _nf4_bytes(columns),

@@ -3,7 +3,8 @@
     unpacked   numbers in the dtype that is computed in
     packed     as they are in the file, where they are in blocks (GGUF); unpacked in each layer when it is called
     int8 …     packed while they are read, whatever they are in the file; see `packing`
-    bnb-int8 … the same, and multiplied by bitsandbytes
+    fp8-matmul as fp8, and multiplied so, as x is then too, where the device has such products
+    bnb-int8 … packed while they are read, and multiplied by bitsandbytes
 
 Only the matrices of Linears are ever packed, and of those not the ones that a family keeps in full. Knows no family
 and reads no tensor data.
@@ -17,16 +18,21 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from nodes.models.layers import bnb
+from nodes.models.layers.bnb import BitsAndBytesLinear
+from nodes.models.layers.multiplied import Fp8Linear
 from nodes.models.layers.packed import PackedLinear
 from nodes.models.weights.blocks import BLOCKS
-from nodes.models.weights.packing import BITSANDBYTES, METHODS, PACKINGS
+from nodes.models.weights.packing import BITSANDBYTES, METHODS, MULTIPLIED, PACKINGS
 from nodes.models.weights.pieces import Source
 from nodes.models.weights.quantized import separate
 from nodes.models.weights.tensor import Header
 
 UNPACKED, PACKED = "unpacked", "packed"
-STORAGES = (UNPACKED, PACKED, *METHODS, *BITSANDBYTES)
+STORAGES = (UNPACKED, PACKED, *METHODS, *MULTIPLIED, *BITSANDBYTES)
+LINEARS: dict[str, type[PackedLinear]] = dict.fromkeys(MULTIPLIED, Fp8Linear) | dict.fromkeys(
+    BITSANDBYTES, BitsAndBytesLinear
+)
+"""By packing, where it is not a PackedLinear."""
 
 Kept = tuple[str, ...]
 """Beginnings and ends of the names of modules that are never packed."""
@@ -53,7 +59,8 @@ def pack_linears(
         packing = storage if storage != PACKED else next(iter(kinds)) if in_blocks else ""
         if packing and PACKINGS[packing].row_bytes(linear.in_features):
             with torch.device("meta"):
-                packed = bnb.linear(linear.in_features, linear.out_features, packing, linear.bias is not None)
+                kind = LINEARS.get(packing, PackedLinear)
+                packed = kind(linear.in_features, linear.out_features, packing, linear.bias is not None)
             module.set_submodule(name, packed)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from graph_runtime.context import Plan
 from nodes.models.layers.blocks import blocks_of
-from nodes.models.layers.bnb import BitsAndBytesLinear
+from nodes.models.layers.packed import ApartLinear
 from nodes.models.weights.fill import Filling, Job, assign
 from nodes.models.weights.lend import Early, InFile, OnHost, Ring, Source
 from nodes.models.weights.place import Placed, nbytes
@@ -105,7 +105,7 @@ def _source(where: str, filling: Filling, device: str) -> Source:
 
 def _waiting(module: nn.Module, portion: Portion, filling: Filling, jobs: Mapping[str, Job], host: OnHost) -> Portion:
     """Read a portion into the host's memory; what it is like there."""
-    if not any(isinstance(place.owner, BitsAndBytesLinear) for place in portion.places):
+    if not any(isinstance(place.owner, ApartLinear) for place in portion.places):
         memory = host.room(portion)
         filling.read({jobs[place.name]: place.view(memory) for place in portion.places})
         return portion
@@ -130,7 +130,7 @@ def _now(owner: nn.Module, leaf: str) -> Tensor:
 
 
 def _settle(module: nn.Module) -> None:
-    """Let the Linears that bitsandbytes computes and that are here take their weights apart."""
+    """Let the Linears that want their weights apart, and have them here, take them apart."""
     for one in module.modules():
-        if isinstance(one, BitsAndBytesLinear) and not one.weight.is_meta and one.scales is None:
+        if isinstance(one, ApartLinear) and not one.weight.is_meta and one.scales is None:
             one.settle()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodes.models.layers.bnb import BitsAndBytesLinear, linear
+from nodes.models.layers.bnb import BitsAndBytesLinear
 from nodes.models.weights.packing import PACKINGS, unpack
 
 bnb: Any = pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: pip install latentloom[bnb]")
@@ -16,8 +16,8 @@ bnb: Any = pytest.importorskip("bitsandbytes", reason="bitsandbytes is not insta
 
 def filled(weight: Tensor, bias: Tensor, packing: str) -> BitsAndBytesLinear:
     rows, columns = weight.shape
-    one, pack = linear(columns, rows, packing, bias=True), PACKINGS[packing].pack
-    assert isinstance(one, BitsAndBytesLinear) and pack is not None
+    one, pack = BitsAndBytesLinear(columns, rows, packing, bias=True), PACKINGS[packing].pack
+    assert pack is not None
     one.weight.copy_(pack(weight).view(torch.int8))
     one.bias = nn.Parameter(bias, requires_grad=False)
     one.settle()

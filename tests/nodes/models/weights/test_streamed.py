@@ -17,6 +17,7 @@ from graph_runtime.context import Footprint, Plan
 from graph_runtime.plans import plans
 from graph_runtime.problem import Refused
 from nodes.models.family import Found, detect
+from nodes.models.layers import multiplied
 from nodes.models.layers.bnb import installed
 from nodes.models.layers.lowrank import LowRank, attached
 from nodes.models.load import parts_of_transformer, place_transformer
@@ -119,14 +120,24 @@ def test_blocks_of_gguf_stay_packed_wherever_they_wait(deep: Example, kind: str,
     assert len(pictures) > 5 and all(torch.equal(one, pictures[0]) for one in pictures)
 
 
-@pytest.mark.skipif(not installed(), reason="bitsandbytes is not installed")
-@pytest.mark.parametrize("storage", ["bnb-int8", "bnb-nf4"])
-def test_what_bitsandbytes_computes_waits_on_the_host_only(deep: Example, found: Found, storage: str) -> None:
+ABSENT = pytest.mark.skipif(not installed(), reason="bitsandbytes is not installed")
+
+
+@pytest.mark.parametrize(
+    "storage", ["fp8-matmul", *(pytest.param(one, marks=ABSENT) for one in ("bnb-int8", "bnb-nf4"))]
+)
+def test_what_is_multiplied_as_it_is_packed_waits_on_the_host_only(
+    deep: Example, found: Found, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its codes and scales lie apart there. Float8 is multiplied by the CPU, if its torch can."""
+    monkeypatch.setattr(multiplied, "DEVICES", ("cpu",))
+    multiplied.lacking.cache_clear()
     parts = parts_of_transformer(found, torch.float32, storage)
     every = list(each_plan(parts))
     assert {plan.name for plan in every} == {"resident", "lean", "prefetch"}
     pictures = [picture(under(found, plan, storage).value, deep) for plan in every]
     assert all(torch.equal(one, pictures[0]) for one in pictures)
+    multiplied.lacking.cache_clear()
 
 
 def test_a_lora_stands_beside_blocks_that_come_and_go(deep: Example, found: Found) -> None:
