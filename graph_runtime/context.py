@@ -45,16 +45,15 @@ class Footprint:
     """What the parts of a model take, in bytes, as its headers tell.
 
     always  what is needed all the time
-    early   what is needed before the steps only, such as the weights of modulation;  leaf  the largest of its layers
+    early   what is needed before the blocks only, such as the weights of modulation or a table of words
+    leaf    the most of that at once
     blocks  each repeated block, in the order in which they run, without what is early in it
-    stored  whether its parts can be read from the file as they are needed
     """
 
     always: int
     early: int = 0
     leaf: int = 0
     blocks: tuple[int, ...] = ()
-    stored: bool = True
 
     @property
     def total(self) -> int:

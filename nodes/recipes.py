@@ -25,9 +25,10 @@ from nodes.models.layers.lowrank import attach
 from nodes.models.load import (
     encoder_outline,
     load_autoencoder,
-    load_text_encoder,
     outline,
+    parts_of_text_encoder,
     parts_of_transformer,
+    place_text_encoder,
     place_transformer,
     shared_out,
     spread_transformer,
@@ -346,13 +347,19 @@ class TextEncoder:
         """The same with so many layers of its language model. Raises Refused when there are not so many."""
         return replace(self, reach=reach).kept_in(self.storage, self.parts())
 
+    def footprint(self) -> Footprint:
+        parts = parts_of_text_encoder(
+            family_named(self.family), self.parts(), DTYPES[self.dtype], self.reach, self.storage
+        )
+        return replace(parts, always=parts.always + sum(one.lora.nbytes() for one in self.loras))
+
     def load(self, device: str, plan: Plan) -> Placed | Beside:
         parts = self.parts()
         if self.tokenizers:
             folders = tokenizer_folders(Path(self.tokenizers.path), list(parts))
             parts = {kind: replace(part, tokenizer=folders[kind]) for kind, part in parts.items()}
         dtype, family = DTYPES[self.dtype], family_named(self.family)
-        placed = Placed(load_text_encoder(family, parts, dtype, device, self.reach, self.storage))
+        placed = place_text_encoder(family, parts, dtype, device, self.reach, self.storage, plan)
         return _with(placed, self.loras, device)
 
 

@@ -96,7 +96,7 @@ class Parts(Bytes):
 
     def footprint(self) -> Footprint:
         each = (self.count - self.count // 10) // 30
-        return Footprint(self.count - 30 * each, blocks=(each,) * 30, stored=False)
+        return Footprint(self.count - 30 * each, blocks=(each,) * 30)
 
 
 def on_gpu(gpu: int, host: int, real: int | None = None) -> tuple[Residency, NullDevice]:

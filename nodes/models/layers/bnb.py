@@ -39,9 +39,12 @@ class BitsAndBytesLinear(PackedLinear):
 
     def settle(self) -> None:
         """Take codes and scales apart, as bitsandbytes wants them."""
-        codes, scales = split(self.weight, self.packing, self.in_features)
-        self.weight = codes.view(torch.int8)
-        self.scales = scales.flatten()
+        self.weight, self.scales = self.apart(self.weight)
+
+    def apart(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Packed rows as `weight` and `scales` will be."""
+        codes, scales = split(rows, self.packing, self.in_features)
+        return codes.view(torch.int8), scales.flatten()
 
     def forward(self, x: Tensor) -> Tensor:
         library: Any = importlib.import_module("bitsandbytes")

@@ -30,6 +30,10 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.gemma, self.gemma_tokenizer = gemma, gemma_tokenizer
 
+    def before_loop(self) -> frozenset[str]:
+        """What no layer reads: the table of words."""
+        return frozenset({"gemma.embed_tokens.weight"})
+
     def forward(
         self,
         prompts: Sequence[str],
