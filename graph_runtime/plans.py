@@ -81,6 +81,7 @@ def smaller(parts: Footprint, one_memory: bool, than: Plan) -> list[Plan]:
     return [plan for plan in later if plan.device < than.device] or [plan for plan in later if plan.host < than.host]
 
 
-def least(parts: Footprint, one_memory: bool) -> Plan:
-    """The plan that takes least on the device."""
-    return min(plans(parts, one_memory), key=lambda plan: plan.device)
+def least(parts: Footprint, one_memory: bool, host: int | None = None) -> Plan:
+    """The plan that takes least on the device, of those that take no more than `host` bytes beside it."""
+    every = (plan for plan in plans(parts, one_memory) if host is None or plan.host <= max(host, 0))
+    return min(every, key=lambda plan: plan.device)

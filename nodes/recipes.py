@@ -236,8 +236,8 @@ class Model:
         return found if len(found) > 1 else ()
 
     def together(self) -> tuple[Recipe, ...]:
-        """What `nodes.adapted.in_use` has in memory for it."""
-        return replace(self, loras=()), *(one.lora for one in self.loras)
+        """What `nodes.adapted.in_use` has in memory for it, in this order: a model's plan leaves room for its LoRAs."""
+        return *(one.lora for one in self.loras), replace(self, loras=())
 
     def fresh(self) -> bool:
         return self.stored.fresh() and all(one.lora.fresh() for one in self.loras)
@@ -318,8 +318,8 @@ class TextEncoder:
         return self.size + sum(one.lora.nbytes() for one in self.loras)
 
     def together(self) -> tuple[Recipe, ...]:
-        """What `nodes.adapted.in_use` has in memory for it."""
-        return replace(self, loras=()), *(one.lora for one in self.loras)
+        """What `nodes.adapted.in_use` has in memory for it, in this order."""
+        return *(one.lora for one in self.loras), replace(self, loras=())
 
     def fresh(self) -> bool:
         return all(one.fresh() for one in (*self.places, *(applied.lora for applied in self.loras)))

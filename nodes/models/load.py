@@ -107,15 +107,20 @@ def outline(found: Found, storage: str = UNPACKED) -> tuple[nn.Module, dict[str,
     return module, rename
 
 
+def autoencoder_config(part: Part, latent: LatentFormat | None = None) -> kl.Config:
+    """Its sizes. `latent` says scale and shift where the file does not; Flux.2's has statistics instead."""
+    usual = {"scale": latent.scale, "shift": latent.shift} if latent else {}
+    config = usual | part.config
+    return flux2.Config(**config) if "decoder_widths" in config else kl.Config(**config)
+
+
 def load_autoencoder(
     part: Part, dtype: Dtype, device: str = "cpu", latent: LatentFormat | None = None
 ) -> kl.Autoencoder:
-    """An autoencoder. `latent` says scale and shift where the file does not; Flux.2's has statistics instead."""
-    usual = {"scale": latent.scale, "shift": latent.shift} if latent else {}
-    config = usual | part.config
+    """An autoencoder; `latent` as `autoencoder_config` takes it."""
+    config = autoencoder_config(part, latent)
     with torch.device("meta"):
-        normalised = "decoder_widths" in config
-        module = flux2.Autoencoder(flux2.Config(**config)) if normalised else kl.Autoencoder(kl.Config(**config))
+        module = flux2.Autoencoder(config) if isinstance(config, flux2.Config) else kl.Autoencoder(config)
 
     def kept(name: str) -> torch.dtype:
         wanted = dtype(name) if callable(dtype) else dtype
