@@ -175,7 +175,7 @@ class Forecast:
             if plan.away:
                 why += f"; {len(plan.away)} of {len(one.footprint().blocks)} blocks come from the {_place(plan.blocks)}"
             elif plan.early != "device":
-                why += f"; what comes before the steps comes from the {_place(plan.early)}"
+                why += f"; what comes before its blocks comes from the {_place(plan.early)}"
         return {
             "title": called(one),
             "plan": held["plan"],

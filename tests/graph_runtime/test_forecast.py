@@ -69,7 +69,7 @@ def test_with_less_and_less_memory_models_take_turns_then_come_in_parts_and_then
         assert all(row["device_bytes"] + (row["works_with"] or 0) <= budget and row["fits"] for row in one["steps"])
     turns, lean, prefetch = (one["steps"][1]["uses"][0] for one in found[1:])
     assert turns["why"] == "it fits once flux1 (TEXT_ENCODER) left"
-    assert lean["why"].endswith("what comes before the steps comes from the machine's memory")
+    assert lean["why"].endswith("what comes before its blocks comes from the machine's memory")
     assert "blocks come from the machine's memory" in prefetch["why"] and prefetch["host_bytes"] > 0
     assert told(worker, 0, paint * 6 // 10, "cpu")["plan"] == "disk", "on the CPU there is only one memory"
     with pytest.raises(Refused, match=r"paint: flux1 \(MODEL\): it needs .*, at least .* under the plan"):
@@ -135,6 +135,7 @@ def test_what_was_told_is_what_happens_and_the_picture_is_the_same(worker: Worke
         (last["uses"][0]["plan"], last["uses"][0]["device_bytes"])
     ]
     assert last["uses"][0]["plan"] == "disk" and report["device_bytes"] <= 10_000_000
+    small.close()
 
 
 def test_a_file_that_is_not_there_is_said(worker: Worker, tmp_path: Path) -> None:

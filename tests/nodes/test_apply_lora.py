@@ -141,6 +141,7 @@ def test_a_model_that_fills_the_memory_leaves_room_for_its_loras(loras: Path, be
     small = Bench(Worker(settings), tmp_path / "small")
     assert torch.equal(painted(small, {"file": "a.safetensors"}), wanted)
     plans = {one["title"]: one["plan"] for one in small.worker.residency.report()["models"]}
+    small.worker.close()
     assert plans["a (LORA)"] == "resident" and plans["transformer (MODEL)"] in ("lean", "disk")
 
 

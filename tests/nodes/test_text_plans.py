@@ -33,6 +33,7 @@ def test_a_text_encoder_larger_than_the_memory_reads_from_its_file(name: str, tm
         result = one.execute("run", graph, None, lambda event: None, threading.Event())
         assert result.status == "succeeded", result.problems
         (held,) = one.residency.report()["models"]
+        one.close()
         return result.outputs["text"]["conditioning"].tensors, row["uses"][0], held["plan"]
 
     wanted, whole, plan = made(None)

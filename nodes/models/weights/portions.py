@@ -122,13 +122,13 @@ def portions(net: nn.Module) -> Portions:
         stem = names[0].rpartition(".")[0]
         number = block_of.get(id(net.get_submodule(stem)))
         if len(names) > 1:
-            always += names
+            always.append(names[0])  # it is there once
         elif stem and names[0] in chosen:
             early.setdefault(stem, []).append(names[0])
         elif number is not None:
             inside[number].append(names[0])
         else:
-            always += names
+            always.append(names[0])
     return Portions(tuple(always), {stem: tuple(n) for stem, n in early.items()}, tuple(map(tuple, inside)))
 
 

@@ -17,6 +17,7 @@ from nodes.models.layers.lowrank import LowRank, attached
 from nodes.models.load import load_text_encoder, parts_of_text_encoder, place_text_encoder
 from nodes.models.weights import portions
 from nodes.models.weights.part import Part
+from nodes.models.weights.place import nbytes
 from nodes.models.weights.storage import linears
 
 from .. import deep_texts
@@ -89,8 +90,11 @@ def test_a_text_is_the_same_bit_for_bit_under_every_plan(
 
 
 def test_one_block_at_a_time_takes_less_than_half(family: str, parts: dict[str, Part]) -> None:
-    footprint = parts_of_text_encoder(family_named(family), parts, torch.float32, -1 if family == "flux2" else 0)
+    reach = -1 if family == "flux2" else 0
+    footprint = parts_of_text_encoder(family_named(family), parts, torch.float32, reach)
     assert len(footprint.blocks) == (LAYERS - 1 if family == "lumina" else LAYERS), "Gemma's last is not read"
+    exact = nbytes(load_text_encoder(family_named(family), parts, torch.float32, reach=reach))
+    assert exact <= footprint.total < 1.05 * exact, "what has two names is there once"
     plan = list(plans(footprint, one_memory=True))[-1]
     ring = 3 * max(footprint.blocks)
     assert plan.device == footprint.always + footprint.leaf + ring < 0.75 * footprint.total
@@ -132,3 +136,15 @@ def test_a_lora_stands_beside_layers_that_come_and_go(family: str, parts: dict[s
     assert len(texts) > 3 and all(alike(one, texts[0]) for one in texts)
     plain = place_text_encoder(of_family, parts, torch.float32, "cpu", 0, "unpacked", every[0]).value
     assert not alike(read(plain, family), texts[0])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU here")
+def test_on_a_gpu_a_text_is_the_same_under_every_plan(family: str, parts: dict[str, Part]) -> None:
+    of_family = family_named(family)
+    texts = []
+    for plan in each_plan(parts_of_text_encoder(of_family, parts, torch.float32)):
+        placed = place_text_encoder(of_family, parts, torch.float32, "cuda:0", 0, "unpacked", plan)
+        texts.append({name: tensor.cpu() for name, tensor in read(placed.value, family).items()})
+        assert alike(texts[-1], texts[0]), plan
+        placed.close()
+    assert len(texts) > 3
