@@ -124,7 +124,7 @@ class _Nothing:
 
     device = "cpu"
 
-    def use(self, recipe: Recipe) -> AbstractContextManager[Any]:
+    def use(self, recipe: Recipe, room: int = 0) -> AbstractContextManager[Any]:
         raise NotImplementedError
 
     def room(self, nbytes: int) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any, BinaryIO, Literal, Protocol, runtime_checkable
@@ -45,16 +45,15 @@ class Footprint:
     """What the parts of a model take, in bytes, as its headers tell.
 
     always  what is needed all the time
-    early   what is needed before the steps only, such as the weights of modulation;  leaf  the largest of its layers
+    early   what is needed before the blocks only, such as the weights of modulation or a table of words
+    leaf    the most of that at once
     blocks  each repeated block, in the order in which they run, without what is early in it
-    stored  whether its parts can be read from the file as they are needed
     """
 
     always: int
     early: int = 0
     leaf: int = 0
     blocks: tuple[int, ...] = ()
-    stored: bool = True
 
     @property
     def total(self) -> int:
@@ -108,6 +107,18 @@ class InParts(Recipe, Protocol):
         """What its parts take; headers are read. Without blocks and early parts there is only one plan."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What there is to say of a step before it runs; see `node(outlook=…)`.
+
+    works_with  bytes on the device beside the models, at the most; None where nobody knows
+    gives       its outputs by name, or stand-ins: of the same size, without content. Those that are known
+    """
+
+    works_with: int | None = None
+    gives: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Reporter(Protocol):
     """Where a step's news go. The executor is one."""
 
@@ -125,7 +136,7 @@ class Services(Protocol):
     def device(self) -> str:
         """Where models compute: "cpu", "cuda:0"."""
 
-    def use(self, recipe: Recipe) -> AbstractContextManager[Any]: ...
+    def use(self, recipe: Recipe, room: int = 0) -> AbstractContextManager[Any]: ...
 
     def room(self, nbytes: int) -> bool: ...
 
@@ -186,10 +197,13 @@ class Context:
         if self._cancelled.is_set():
             raise Cancelled
 
-    def use(self, recipe: Recipe) -> AbstractContextManager[Any]:
-        """The model of this recipe, in memory and on the device for as long as the `with` block lasts."""
+    def use(self, recipe: Recipe, room: int = 0) -> AbstractContextManager[Any]:
+        """The model of this recipe, in memory and on the device for as long as the `with` block lasts.
+
+        room  bytes that will be worked with meanwhile: the model is brought into memory so that they stay free
+        """
         self.used_model = True
-        return self._services.use(recipe)
+        return self._services.use(recipe, room)
 
     def room(self, nbytes: int) -> bool:
         """Whether so many bytes may be worked with beside the models in use; those that are not in use leave for it."""

@@ -3,8 +3,8 @@
 Steps that only make recipes are called, as loaders read headers alone, and so is what these need, such as names of
 files put together. Every other step that is given a recipe is called too where its inputs are known, up to where it
 asks for a model; where they are not, it is taken to use the model. The decisions are `Residency`'s own: it is given
-models that take bytes in its books and nowhere else. Activations are not counted; the budgets leave room for them.
-Knows no tensor.
+models that take bytes in its books and nowhere else. What a step works with beside them, its node tells by its outlook,
+from what other steps of its pack gave or would give. Knows no tensor.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from threading import Event as Flag
 from typing import Any, NoReturn
 
 from graph_runtime.call import outputs_of
-from graph_runtime.context import Context, Footprint, InParts, Plan, Recipe
+from graph_runtime.context import Context, Footprint, InParts, Outlook, Plan, Recipe
 from graph_runtime.files import Files
 from graph_runtime.graph import Graph, Join, in_order, joins, sources, wanted_steps
 from graph_runtime.node_def import NodeDef
 from graph_runtime.problem import Problem, Refused
-from graph_runtime.residency import Residency, size
+from graph_runtime.residency import Residency, called, kind_of, size
 from graph_runtime.values import Many
 
 
@@ -53,8 +53,12 @@ class _Weightless:
     """A recipe whose model is loaded in the books only."""
 
     recipe: Recipe
-    title: str
+    kind: str
     chosen: list[Plan] = field(default_factory=list, compare=False)
+
+    @property
+    def title(self) -> str:
+        return self.recipe.title
 
     @property
     def placed_on(self) -> str:
@@ -81,7 +85,7 @@ class _HeadersOnly:
     device: str
     files: Files
 
-    def use(self, recipe: Recipe) -> NoReturn:
+    def use(self, recipe: Recipe, room: int = 0) -> NoReturn:
         raise _Unknown
 
     def room(self, nbytes: int) -> bool:
@@ -115,8 +119,8 @@ class Forecast:
         self.recipes = {
             name for name, cls in sockets.items() if all(hasattr(cls, n) for n in ("key", "nbytes", "load"))
         }
-        self.kinds = {cls: name for name, cls in sockets.items()}
         self.known: dict[str, dict[str, Any]] = {}
+        self.imagined: set[str] = set()  # steps of which stand-ins are known
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """For each step that uses models, in the order in which they would run: what is used, and what there is then.
@@ -131,32 +135,37 @@ class Forecast:
             try:
                 used = [one for name in step.inputs for one in self._recipes_in(step.inputs[name])]
             except _Unknown:
-                yield {"step": id, "kind": step.kind, "uses": [], "unknown": True, **self._standing()}
+                nothing = {"uses": [], "unknown": True, "works_with": None, "fits": True}
+                yield {"step": id, "kind": step.kind, **nothing, **self._standing()}
                 continue
             if used:
-                yield {"step": id, "kind": step.kind, "unknown": False, **self._use(id, used)}
+                seen = self._outlook(id, node)
+                yield {"step": id, "kind": step.kind, "unknown": False, **self._use(id, used, seen.works_with)}
 
-    def _use(self, step: str, recipes: list[Recipe]) -> dict[str, Any]:
+    def _use(self, step: str, recipes: list[Recipe], works_with: int | None) -> dict[str, Any]:
         before = {model["title"] for model in self.residency.report()["models"] if model["device_bytes"]}
         with ExitStack() as stack:
             told = []
             for recipe in recipes:
-                weightless = _Weightless(recipe, f"{recipe.title} ({self.kind_of(recipe)})")
+                weightless = _Weightless(recipe, kind_of(recipe))
                 try:
-                    stack.enter_context(self.residency.use(weightless))
+                    stack.enter_context(self.residency.use(weightless, works_with or 0))
                 except Refused as refused:
                     raise Refused(
                         Problem(one.code, f"{step}: {one.place}", one.what, one.fix, step) for one in refused.problems
                     ) from None
                 told.append(weightless)
+            here = all(one.placed_on in ("auto", "balanced", self.residency.device) for one in told)
+            fits = not works_with or not here or self.residency.make_room(works_with)
             standing = self._standing()
             plans = {model["title"]: model for model in self.residency.report()["models"]}
         there = {model["title"] for model in standing["resident"]}
         left = sorted(before - there)
-        return {"uses": [self._told(one, plans, left) for one in told], "left": left, **standing}
+        uses = [self._told(one, plans, left) for one in told]
+        return {"uses": uses, "left": left, "works_with": works_with, "fits": fits, **standing}
 
     def _told(self, one: _Weightless, there: Mapping[str, Any], left: list[str]) -> dict[str, Any]:
-        held = there[one.title]
+        held = there[called(one)]
         whole = one.nbytes()
         fits = f"it fits once {' and '.join(left)} left" if left else "it fits"
         why = fits if one.chosen else "it is there already"
@@ -166,9 +175,9 @@ class Forecast:
             if plan.away:
                 why += f"; {len(plan.away)} of {len(one.footprint().blocks)} blocks come from the {_place(plan.blocks)}"
             elif plan.early != "device":
-                why += f"; what comes before the steps comes from the {_place(plan.early)}"
+                why += f"; what comes before its blocks comes from the {_place(plan.early)}"
         return {
-            "title": one.title,
+            "title": called(one),
             "plan": held["plan"],
             "device": held.get("device", self.residency.device),
             "device_bytes": held["device_bytes"] or held.get("elsewhere_bytes", 0),
@@ -186,9 +195,21 @@ class Forecast:
             "host_bytes": report["host_bytes"],
         }
 
-    def kind_of(self, recipe: Recipe) -> str:
-        """What wires call such a recipe: one file often has three models under one title."""
-        return self.kinds.get(type(recipe), type(recipe).__name__.upper())
+    def _outlook(self, id: str, node: NodeDef) -> Outlook:
+        """What the step's node says of it beforehand; what it would give is then known to the steps behind it."""
+        if node.outlook is None:
+            return Outlook()
+        try:
+            waiting = sources(self.graph.steps[id])
+            for one in waiting:
+                self._outputs(one, node.pack)
+            seen: Outlook = node.outlook(**{wire.name: None for wire in node.wires} | self._given(id, node))
+        except Exception:  # not known, or refused, or not to be told from a stand-in
+            return Outlook()
+        if id not in self.known and {one.name for one in node.outputs} <= seen.gives.keys():
+            self.known[id] = dict(seen.gives)
+            self.imagined.add(id)
+        return seen
 
     def _needs_none(self, id: str) -> bool:
         """Whether a step that is given a recipe does without its model, like one that only asks for sizes."""
@@ -214,11 +235,16 @@ class Forecast:
                     found += beside() if beside else (one,)
         return found
 
-    def _outputs(self, id: str) -> dict[str, Any]:
-        """The outputs of a step that needs no model, called now. Raises _Unknown for every other."""
+    def _outputs(self, id: str, pack: str = "") -> dict[str, Any]:
+        """The outputs of a step that needs no model, called now. Raises _Unknown for every other.
+
+        pack  whose steps may be called for it; "" is any
+        """
         waiting = [id]
         while waiting:
             step = self.graph.steps[waiting[-1]]
+            if pack and waiting[-1] not in self.known and self.defs[step.kind].pack != pack:
+                raise _Unknown
             missing = [one for one in sources(step) if one not in self.known]
             if missing:
                 waiting += missing
@@ -231,17 +257,29 @@ class Forecast:
     def _called(self, id: str) -> dict[str, Any]:
         step = self.graph.steps[id]
         node = self.defs[step.kind]
-        given: dict[str, Any] = {knob.name: knob.normalised(knob.default) for knob in node.knobs}
-        given |= {wire.name: [] for wire in node.wires if wire.many} | dict.fromkeys(node.lazy)
-        for name, value in step.inputs.items():
-            given[name] = self._value(node, name, value)
+        given = self._given(id, node)
         if node.function is None or node.output or node.purity == "impure":
-            raise _Unknown
-        if any(type(value) is Many for value in given.values()):
             raise _Unknown
         if node.context:
             given[node.context] = Context("plan", id, _Silent(), self.services, Flag())
-        return outputs_of(node, node.function(**given), id)
+        if self.imagined.isdisjoint(sources(step)):
+            return outputs_of(node, node.function(**given), id)
+        try:
+            outputs = outputs_of(node, node.function(**given), id)
+        except Exception:  # a stand-in has no content
+            raise _Unknown from None
+        self.imagined.add(id)
+        return outputs
+
+    def _given(self, id: str, node: NodeDef) -> dict[str, Any]:
+        """The inputs of a step, when what they come from is known. Raises _Unknown for a list that is gone through."""
+        given: dict[str, Any] = {knob.name: knob.normalised(knob.default) for knob in node.knobs}
+        given |= {wire.name: [] for wire in node.wires if wire.many} | dict.fromkeys(node.lazy)
+        for name, value in self.graph.steps[id].inputs.items():
+            given[name] = self._value(node, name, value)
+        if any(type(value) is Many for value in given.values()):
+            raise _Unknown
+        return given
 
     def _value(self, node: NodeDef, name: str, value: Any) -> Any:
         if isinstance(value, Join):
@@ -263,6 +301,7 @@ def forecast(
 
     plan  in a word: "resident" if nothing ever leaves, "take turns" if each model is resident while it is used, or the
           last resort that any of them needs
+    works_with  of a step: bytes on the device beside its models, None where nobody knows;  fits  whether they are free
     """
     before = residency.report()
     rows = list(Forecast(graph, defs, sockets, files, residency).rows())

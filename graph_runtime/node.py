@@ -29,7 +29,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from graph_runtime.context import Context
+from graph_runtime.context import Context, Outlook
 from graph_runtime.node_def import Knob, KnobDef, NodeDef, Output, Purity, Wire
 from graph_runtime.problem import Problem, Refused
 from graph_runtime.sockets import PRIMITIVES, wire_type
@@ -40,6 +40,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 Needs = Callable[[Mapping[str, Any]], Collection[str]]
+Foretells = Callable[..., Outlook]
 
 
 class _LazyMark:
@@ -65,6 +66,7 @@ class _Described:
     deprecated: str
     experimental: bool
     needs: Needs | None
+    outlook: Foretells | None
 
 
 def node(
@@ -80,6 +82,7 @@ def node(
     deprecated: str = "",
     experimental: bool = False,
     needs: Needs | None = None,
+    outlook: Foretells | None = None,
 ) -> Callable[[F], F]:
     """Make a function a node called `kind`, "pack/name".
 
@@ -91,11 +94,13 @@ def node(
     document    it writes the workflow (`ctx.document`) into what it makes: made by other steps, it is made again
     deprecated  what to use instead
     needs       given the inputs known so far, the names of the Lazy wires it wants as well
+    outlook     given the inputs by name, what there is to say of a step before it runs: `latentloom plan` asks it, so
+                it loads no model and computes nothing. An open wire is None; a value may be a stand-in of its size
     """
 
     def describe(function: F) -> F:
         function.__node__ = _Described(  # type: ignore[attr-defined]
-            kind, title, category, version, purity, output, previews, document, deprecated, experimental, needs
+            kind, title, category, version, purity, output, previews, document, deprecated, experimental, needs, outlook
         )
         return function
 
@@ -133,6 +138,7 @@ def definition(function: object) -> NodeDef | None:
         source_hash=_source_hash(function),
         function=function,
         needs=said.needs,
+        outlook=said.outlook,
         context=context,
         named_outputs=named,
         returns=tuple(reading.returns),

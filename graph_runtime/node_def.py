@@ -173,6 +173,7 @@ class NodeDef:
     # Only where the node can run:
     function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
     needs: Callable[[Mapping[str, Any]], Any] | None = field(default=None, compare=False, repr=False)
+    outlook: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
     context: str = field(default="", compare=False)  # the parameter that takes the Context
     document: bool = field(default=False, compare=False)  # it writes the workflow into what it makes
     named_outputs: bool = field(default=False, compare=False)  # it returns a NamedTuple
@@ -203,7 +204,7 @@ class NodeDef:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for the wire: everything but the function."""
-        local = {"function", "needs", "context", "document", "named_outputs", "returns"}
+        local = {"function", "needs", "outlook", "context", "document", "named_outputs", "returns"}
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in local}
         for name in ("wires", "knobs", "outputs"):
             plain[name] = [asdict(one) for one in plain[name]]

@@ -1,8 +1,9 @@
 """Which plan a model is loaded under: a pure choice by bytes. The best first:
 
     resident   all of it on the device
-    lean       what is only needed before the steps (weights of modulation, of the text's way in) comes layer by layer
-               when it is called, from the host's memory or else from the file, and leaves at once
+    lean       what is only needed before the steps (weights of modulation, of the text's way in; a text encoder's table
+               of words, row by row) comes layer by layer when it is called, from the host's memory or else from the
+               file, and leaves at once
     prefetch   and as few blocks as possible have no place of their own: they come from the host's memory into a ring of
                buffers, `AHEAD` blocks ahead of their use
     disk       the same from the file, without taking the host's memory
@@ -34,8 +35,7 @@ def plans(parts: Footprint, one_memory: bool) -> Iterator[Plan]:
     one_memory  whether the device's memory is the machine's
     """
     yield resident(parts.total)
-    waits: tuple[Where, ...] = () if one_memory else ("host",)
-    waits = (*waits, "disk") if parts.stored else waits
+    waits: tuple[Where, ...] = ("disk",) if one_memory else ("host", "disk")
     blocks = sum(parts.blocks)
     if parts.early > parts.leaf:
         for where in waits:
@@ -81,6 +81,7 @@ def smaller(parts: Footprint, one_memory: bool, than: Plan) -> list[Plan]:
     return [plan for plan in later if plan.device < than.device] or [plan for plan in later if plan.host < than.host]
 
 
-def least(parts: Footprint, one_memory: bool) -> Plan:
-    """The plan that takes least on the device."""
-    return min(plans(parts, one_memory), key=lambda plan: plan.device)
+def least(parts: Footprint, one_memory: bool, host: int | None = None) -> Plan:
+    """The plan that takes least on the device, of those that take no more than `host` bytes beside it."""
+    every = (plan for plan in plans(parts, one_memory) if host is None or plan.host <= max(host, 0))
+    return min(every, key=lambda plan: plan.device)

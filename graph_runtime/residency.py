@@ -6,8 +6,9 @@
 
 A model in use never leaves. Of the others the one that was used longest ago leaves first: from the device to the host
 if there is room, from the host for good. What is loaded is loaded under the best of its plans that fits beside what is
-in use (`graph_runtime.plans`). When memory runs out all the same, everything that is not in use leaves and the model is
-loaded once more under its next plan; then the run fails with the numbers.
+in use, and leaves as much room as it is said to be worked with in (`graph_runtime.plans`). When memory runs out all the
+same, everything that is not in use leaves and the model is loaded once more under its next plan; then the run fails
+with the numbers.
 
 Knows models only as `Recipe` and `Loaded`: no tensor, no device library. Out of memory is `MemoryError`, any exception
 class named `OutOfMemoryError`, or what the CPU's allocator says.
@@ -27,6 +28,7 @@ from typing import Any
 from graph_runtime.context import Footprint, InParts, Loaded, Plan, Recipe
 from graph_runtime.plans import choose, least, resident, smaller
 from graph_runtime.problem import Problem, Refused
+from graph_runtime.sockets import socket_of
 
 HOST = "cpu"
 
@@ -84,18 +86,20 @@ class Residency:
         self._lock = threading.RLock()  # a recipe may use another while it loads
 
     @contextmanager
-    def use(self, recipe: Recipe) -> Iterator[Any]:
+    def use(self, recipe: Recipe, room: int = 0) -> Iterator[Any]:
         """The recipe's model, on the device for as long as the block lasts.
+
+        room  bytes that will be worked with meanwhile. The plan leaves them free, or as many of them as any plan does
 
         Raises Refused when it does not fit, with what is needed, what is free, and who holds the rest. When memory runs
         out inside the block, the error passes, and the model is loaded under its next plan the next time.
         """
         other = self._other(recipe)
         if other is not None:
-            with other.use(recipe) as value:
+            with other.use(recipe, room) as value:
                 yield value
             return
-        held = self._take(recipe)
+        held = self._take(recipe, room)
         try:
             yield held.loaded.value
         except BaseException as error:
@@ -159,7 +163,7 @@ class Residency:
         with self._lock:
             models = [
                 {
-                    "title": held.recipe.title,
+                    "title": called(held.recipe),
                     "plan": held.plan.name,
                     "in_use": held.users > 0,
                     "device_bytes": held.device_bytes,
@@ -198,18 +202,32 @@ class Residency:
 
     # Everything below is called with the lock held.
 
-    def _take(self, recipe: Recipe) -> _Held:
+    def _take(self, recipe: Recipe, room: int) -> _Held:
         with self._lock:
+            room = max(0, room - self._spare)
             held = self._held.get(recipe.key())
+            if held is not None and self._leaves_too_little(held, room):
+                self._close(held, for_good=False)
+                held = None
             if held is not None and not held.on_device and not self._return_to_device(held):
                 held = None
             if held is None:
-                held = self._load(recipe)
+                held = self._load(recipe, room)
             held.users += 1
             held.used = next(self._clock)
+            if room:
+                self.make_room(room + self._spare)
             return held
 
-    def _load(self, recipe: Recipe) -> _Held:
+    def _leaves_too_little(self, held: _Held, room: int) -> bool:
+        """Whether another plan of a model that nobody uses would leave the room that this one does not."""
+        free = self._device_budget - self._device_bytes(in_use=True)
+        if held.users or not room or held.plan.device + room <= free:
+            return False
+        better = self._chosen(held.recipe, held.recipe.nbytes(), self._demoted.get(held.key), room)
+        return better is not None and better.device < held.plan.device
+
+    def _load(self, recipe: Recipe, room: int) -> _Held:
         """Load under the best plan that fits beside what is in use; after an out-of-memory once more, under the next.
 
         Nothing is read where no plan fits.
@@ -218,7 +236,7 @@ class Residency:
         tried = self._demoted.get(key)
         reason = ""
         for _ in range(2):
-            plan = self._chosen(recipe, weight, tried)
+            plan = self._chosen(recipe, weight, tried, room)
             if plan is None:
                 break
             self._make_room(plan.device)
@@ -239,15 +257,18 @@ class Residency:
                 return held
             self.evict()
             tried = plan
-        raise Refused(self._problem(recipe.title, reason or self._needs(recipe, weight), self._standing()))
+        raise Refused(self._problem(called(recipe), reason or self._needs(recipe, weight), self._standing()))
 
-    def _chosen(self, recipe: Recipe, weight: int, tried: Plan | None) -> Plan | None:
-        """The best plan that fits beside what is in use, and is smaller than the one that was tried."""
+    def _chosen(self, recipe: Recipe, weight: int, tried: Plan | None, room: int) -> Plan | None:
+        """The best plan that fits beside what is in use and leaves the room, and is smaller than the one that was
+        tried. Where none leaves so much, the one that takes least."""
         free = self._device_budget - self._device_bytes(in_use=True)
-        if tried is None and weight <= free:
+        if tried is None and weight + room <= free:
             return resident(weight)
-        host = self._host_budget - self._host_bytes(in_use=True)
-        return choose(_parts(recipe, weight), free, host, self._one_memory, tried)
+        parts, host = _parts(recipe, weight), self._host_budget - self._host_bytes(in_use=True)
+        return choose(parts, free - room, host, self._one_memory, tried) or (
+            choose(parts, min(free, least(parts, self._one_memory, host).device), host, self._one_memory, tried)
+        )
 
     def _needs(self, recipe: Recipe, weight: int) -> str:
         """What the model takes as a whole, and what it takes at the least."""
@@ -338,7 +359,7 @@ class Residency:
         """What is free and who holds the rest, in words."""
         free = max(0, self._device_budget - self._device_bytes())
         holders = [
-            f"{held.recipe.title} {size(held.device_bytes)}{' in use' if held.users else ''}"
+            f"{called(held.recipe)} {size(held.device_bytes)}{' in use' if held.users else ''}"
             for held in sorted(self._held.values(), key=lambda held: -held.device_bytes)
             if held.device_bytes
         ]
@@ -349,6 +370,17 @@ class Residency:
         setting = "host_memory" if self._one_memory else "gpu_memory"
         fix = f"Use a smaller or quantized model or a smaller picture, or allow more with the setting {setting}."
         return Problem("out-of-memory", place, f"{reason}; {standing}.", fix)
+
+
+def called(recipe: Recipe) -> str:
+    """Its title, and what wires call such a recipe: one file often has three models under one title."""
+    return f"{recipe.title} ({kind_of(recipe)})"
+
+
+def kind_of(recipe: Recipe) -> str:
+    """What wires call such a recipe; its attribute `kind` where it stands for another."""
+    socket = socket_of(type(recipe))
+    return getattr(recipe, "kind", "") or (socket.name if socket else type(recipe).__name__.upper())
 
 
 def _parts(recipe: Recipe, weight: int) -> Footprint:

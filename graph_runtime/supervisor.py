@@ -39,6 +39,7 @@ PENDING = 256  # events of a run on their way into the store
 POLL = 2.0  # seconds after which an idle worker looks again although nobody called
 LONGEST_PAUSE = 30.0  # between two tries to start a worker that cannot be started
 
+
 class Watcher(Protocol):
     """Who is told what happens, on the supervisor's threads; must be quick."""
 
@@ -282,9 +283,7 @@ class Supervisor:
                 if self.stopping.wait(POLL):
                     raise
 
-    def _settle(
-        self, slot: Slot, claim: Claim, graph: Graph, end: RunFinished, files: list[dict[str, str]]
-    ) -> None:
+    def _settle(self, slot: Slot, claim: Claim, graph: Graph, end: RunFinished, files: list[dict[str, str]]) -> None:
         """Say in the store how the attempt ended."""
         run, attempt = claim.run.id, claim.attempt
         died = any(one.code == "worker-died" for one in end.problems)

@@ -72,7 +72,10 @@ def show_checkpoint(facts: Mapping[str, Any]) -> None:
 
 
 def show_plan(told: Mapping[str, Any], titles: Mapping[str, str]) -> None:
-    """What a workflow would have in memory: the budgets, and each step that uses models, with why."""
+    """What a workflow would have in memory: the budgets, and each step that uses models, with why.
+
+    "works with" is what the step takes beside its models, where its node tells.
+    """
     host = f", {size(told['host_budget'])} of the machine's" if told["host_budget"] else ""
     out(f"{size(told['device_budget'])} for models on {told['device']}{host}. Plan: {told['plan']}.")
     rows = [
@@ -84,6 +87,7 @@ def show_plan(told: Mapping[str, Any], titles: Mapping[str, str]) -> None:
             "device": size(one["device_bytes"]),
             "host": size(one["host_bytes"]),
             "in all": size(row["device_bytes"]),
+            "works with": "" if row["works_with"] is None else size(row["works_with"]),
             "why": one["why"],
         }
         for row in told["steps"]
@@ -91,6 +95,9 @@ def show_plan(told: Mapping[str, Any], titles: Mapping[str, str]) -> None:
     ]
     show_table(rows, left=("step", "uses", "plan", "on", "why"))
     for row in told["steps"]:
+        if not row["fits"]:
+            step, wanted = titles.get(row["step"], row["step"]), size(row["works_with"])
+            out(f"{step}: {wanted} to work with are not free beside its models: it takes longer, or memory runs out.")
         if row["unknown"]:
             out(f"{titles.get(row['step'], row['step'])}: what it uses is only known once what it needs has run.")
 

@@ -130,8 +130,8 @@ class WorkerServices:
     files: Files
     name_file: NameFile | None = None
 
-    def use(self, recipe: Recipe) -> AbstractContextManager[Any]:
-        return self.residency.use(recipe)
+    def use(self, recipe: Recipe, room: int = 0) -> AbstractContextManager[Any]:
+        return self.residency.use(recipe, room)
 
     def room(self, nbytes: int) -> bool:
         return self.residency.make_room(nbytes)
@@ -281,7 +281,8 @@ class Worker:
         """Books of the same budgets with nothing in them. `gpu_memory` in bytes counts where there is no GPU, too: then
         it is a GPU that somebody thinks of."""
         imagined = self.machine.device == HOST and isinstance(self.settings.gpu_memory, int)
-        return Residency("gpu" if imagined else self.machine.device, *self.budgets)
+        spare = 0 if imagined else self._spare()
+        return Residency("gpu" if imagined else self.machine.device, *self.budgets, spare, self._budget_of)
 
     def close(self) -> None:
         """Let go of the models."""

@@ -30,11 +30,11 @@ from nodes.recipes import DTYPES, Model, Stored, TextEncoder
 
 
 @contextmanager
-def in_use(ctx: Context, recipe: Model | TextEncoder) -> Iterator[Any]:
-    """As `ctx.use(recipe)`, with the model and each of its LoRAs loaded and kept apart."""
+def in_use(ctx: Context, recipe: Model | TextEncoder, room: int = 0) -> Iterator[Any]:
+    """As `ctx.use(recipe, room)`, with the model and each of its LoRAs loaded and kept apart."""
     with ExitStack() as stack:
-        net = stack.enter_context(ctx.use(replace(recipe, loras=())))
         loras = [(stack.enter_context(ctx.use(one.lora)), one.strength) for one in recipe.loras]
+        net = stack.enter_context(ctx.use(replace(recipe, loras=()), room))
         if isinstance(recipe, Model):
             stack.enter_context(attending(recipe.attention, ctx.device))
             if recipe.compiled and compilable(net):

@@ -17,7 +17,7 @@ from nodes.pictures import as_picture, as_pixels
 from nodes.recipes import TextEncoder
 from nodes.reference import scaled_down
 from nodes.sockets import Conditioning, Image, refused
-from nodes.text import Length, Prompt
+from nodes.text import Length, Prompt, reading
 
 LANGUAGE = "language"
 SEEN = 768 * 768
@@ -25,7 +25,7 @@ SEEN = 768 * 768
 Seed = Annotated[int, Knob(min=0, max=2**53, seed=True)]
 
 
-@node("core/encode_text_mistral", title="Encode text (language model)", category="text")
+@node("core/encode_text_mistral", title="Encode text (language model)", category="text", outlook=reading)
 def encode_text_mistral(
     text_encoder: TextEncoder,
     ctx: Context,

@@ -25,9 +25,10 @@ from nodes.models.layers.lowrank import attach
 from nodes.models.load import (
     encoder_outline,
     load_autoencoder,
-    load_text_encoder,
     outline,
+    parts_of_text_encoder,
     parts_of_transformer,
+    place_text_encoder,
     place_transformer,
     shared_out,
     spread_transformer,
@@ -235,8 +236,8 @@ class Model:
         return found if len(found) > 1 else ()
 
     def together(self) -> tuple[Recipe, ...]:
-        """What `nodes.adapted.in_use` has in memory for it."""
-        return replace(self, loras=()), *(one.lora for one in self.loras)
+        """What `nodes.adapted.in_use` has in memory for it, in this order: a model's plan leaves room for its LoRAs."""
+        return *(one.lora for one in self.loras), replace(self, loras=())
 
     def fresh(self) -> bool:
         return self.stored.fresh() and all(one.lora.fresh() for one in self.loras)
@@ -317,8 +318,8 @@ class TextEncoder:
         return self.size + sum(one.lora.nbytes() for one in self.loras)
 
     def together(self) -> tuple[Recipe, ...]:
-        """What `nodes.adapted.in_use` has in memory for it."""
-        return replace(self, loras=()), *(one.lora for one in self.loras)
+        """What `nodes.adapted.in_use` has in memory for it, in this order."""
+        return *(one.lora for one in self.loras), replace(self, loras=())
 
     def fresh(self) -> bool:
         return all(one.fresh() for one in (*self.places, *(applied.lora for applied in self.loras)))
@@ -346,13 +347,19 @@ class TextEncoder:
         """The same with so many layers of its language model. Raises Refused when there are not so many."""
         return replace(self, reach=reach).kept_in(self.storage, self.parts())
 
+    def footprint(self) -> Footprint:
+        parts = parts_of_text_encoder(
+            family_named(self.family), self.parts(), DTYPES[self.dtype], self.reach, self.storage
+        )
+        return replace(parts, always=parts.always + sum(one.lora.nbytes() for one in self.loras))
+
     def load(self, device: str, plan: Plan) -> Placed | Beside:
         parts = self.parts()
         if self.tokenizers:
             folders = tokenizer_folders(Path(self.tokenizers.path), list(parts))
             parts = {kind: replace(part, tokenizer=folders[kind]) for kind, part in parts.items()}
         dtype, family = DTYPES[self.dtype], family_named(self.family)
-        placed = Placed(load_text_encoder(family, parts, dtype, device, self.reach, self.storage))
+        placed = place_text_encoder(family, parts, dtype, device, self.reach, self.storage, plan)
         return _with(placed, self.loras, device)
 
 

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import torch
 
-from graph_runtime.context import Context
+from graph_runtime.context import Context, Outlook
 from graph_runtime.node import Knob, node
 from nodes.models.family import Family, family_named
 from nodes.pictures import as_picture, as_pixels
 from nodes.recipes import Model, Vae, latent_format, same_space
 from nodes.sockets import Conditioning, Image, Latent, refused
-from nodes.vae import encode
+from nodes.vae import encode, encoding
 
 PLACE = "Reference image"
 REFERENCE = "reference."  # what reference latents are called in every conditioning that has some
@@ -22,7 +22,18 @@ SMALLEST = 64  # pixels of a side that the models were trained with
 LONGEST = 8  # times as long as wide
 
 
-@node("core/reference_image", title="Reference image", category="text")
+def showing(
+    conditioning: Conditioning, image: Image | None, vae: Vae | None, latent: Latent | None, megapixels: float
+) -> Outlook:
+    """What encoding the pictures takes, and the text with latents as large as theirs."""
+    works_with, shown = None, [] if latent is None else [one[None] for one in latent.samples]
+    if image is not None and vae is not None:
+        seen = encoding(scaled_down(image, _most(family_named(conditioning.family), megapixels)), vae)
+        works_with, shown = seen.works_with, [*seen.gives["latent"].samples.split(1), *shown]
+    return Outlook(works_with, {"conditioning": _with(conditioning, shown)})
+
+
+@node("core/reference_image", title="Reference image", category="text", outlook=showing)
 def reference_image(
     conditioning: Conditioning,
     ctx: Context,
@@ -53,10 +64,20 @@ def reference_image(
         shown += [one[None] for one in latent.samples]
     if not shown:
         raise refused("nothing", PLACE, "there is neither an image nor a latent.", "Wire one of them.")
+    return _with(conditioning, shown)
+
+
+def _with(conditioning: Conditioning, shown: list[torch.Tensor]) -> Conditioning:
+    """The text with latents (1, C, h, w) of more pictures."""
     first = sum(name.startswith(REFERENCE) for name in conditioning.tensors)
     count = len(conditioning)
     named = {f"{REFERENCE}{first + i}": one.expand(count, -1, -1, -1) for i, one in enumerate(shown)}
-    return Conditioning(family.name, {**conditioning.tensors, **named}, conditioning.note)
+    return Conditioning(conditioning.family, {**conditioning.tensors, **named}, conditioning.note)
+
+
+def _most(family: Family, megapixels: float) -> float:
+    """Pixels of a reference picture at the most."""
+    return megapixels * 1024 * 1024 or float(family.defaults.REFERENCE_PIXELS)
 
 
 @node("core/references_once", title="Look at references once", category="sampling")
@@ -96,8 +117,7 @@ def _encoded(ctx: Context, image: Image, vae: Vae | None, family: Family, megapi
         what = f"a picture of {width}×{height} is too small or too narrow to be a reference."
         fix = f"Use one of at least {SMALLEST} pixels a side, at most {LONGEST} times as long as wide."
         raise refused("too-small", f"{PLACE}.image", what, fix)
-    most = megapixels * 1024 * 1024 or family.defaults.REFERENCE_PIXELS
-    return list(encode(scaled_down(image, most), vae, ctx).samples.split(1))
+    return list(encode(scaled_down(image, _most(family, megapixels)), vae, ctx).samples.split(1))
 
 
 def scaled_down(image: Image, most: float) -> Image:

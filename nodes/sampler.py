@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from graph_runtime.context import Context
+from graph_runtime.context import Context, Outlook
 from graph_runtime.node import Knob, node
 from nodes.adapted import in_use
 from nodes.latent import Seed
@@ -25,11 +25,47 @@ from nodes.recipes import Model, latent_format, same_space
 from nodes.reference import REFERENCE
 from nodes.sigmas import AUTO, Spacing, Steps, Strength, levels
 from nodes.sockets import Conditioning, Latent, Sigmas, refused
+from nodes.working import painting
 
 PLACE = "Sample"
 
 
-@node("core/sample", category="sampling", purity="seeded", previews=True)
+def sampling(
+    model: Model,
+    positive: Conditioning,
+    latent: Latent,
+    negative: Conditioning | None,
+    sigmas: Sigmas | None,
+    steps: int,
+    true_cfg: float,
+    schedule: str,
+    denoise: float,
+    solver: str,
+    **others: object,
+) -> Outlook:
+    """What painting takes, and latents as large as it gives."""
+    latent = _one_for_each(latent, positive, negative)
+    walk = list(sigmas) if sigmas is not None else levels(model, latent, steps, schedule, denoise)
+    method = SOLVERS[solver if solver != AUTO else model.defaults.solver]
+    guided = negative if (true_cfg or model.defaults.true_cfg) > 1 else None
+    works_with = _working_bytes(model, latent, len(loop.visited(method, walk)), positive, guided)
+    return Outlook(works_with, {"latent": latent})
+
+
+def _working_bytes(
+    model: Model, latent: Latent, asked: int, positive: Conditioning, negative: Conditioning | None
+) -> int:
+    """What painting takes beside the weights. With a negative, both are one forward."""
+    told = [one.tensors for one in (positive, negative) if one is not None]
+    text = max(tensors["text"].shape[1] for tensors in told)
+    patch = latent_format(family_named(model.family)).patch
+    shown = [t.shape[2:] for name, t in positive.tensors.items() if name.startswith(REFERENCE)]
+    seen = sum((height // patch) * (width // patch) for height, width in shown)
+    batch, *rest = latent.samples.shape
+    return painting(model, (batch * len(told), *rest), asked, text, seen)
+
+
+@node("core/sample", category="sampling", purity="seeded", previews=True, outlook=sampling)
 def sample(
     model: Model,
     positive: Conditioning,
@@ -82,8 +118,9 @@ def sample(
     start = _noise_of(noise, latent) if noise is not None else drawn(shape, seeds)
     x = noised(latent.samples, start, walk[0]) if add_noise else latent.samples
     watcher, skips = Watcher(ctx, model, len(walk) - 1), Skips(model.skipping)
-    with in_use(ctx, model) as net:
-        asked = loop.visited(method, walk)
+    asked = loop.visited(method, walk)
+    room = _working_bytes(model, latent, len(asked), positive, negative if scale != 1 else None)
+    with in_use(ctx, model, room) as net:
         of_family = family_named(model.family).transformer.velocity
 
         def speak(told: guided.Condition, size: Sequence[int]) -> Velocity:

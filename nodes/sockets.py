@@ -43,6 +43,11 @@ def _held(tensor: Tensor, place: str, axes: str, dtype: torch.dtype | None = tor
     return tensor.detach().to("cpu", dtype if dtype is not None else tensor.dtype)
 
 
+def blank(*shape: int) -> Tensor:
+    """A tensor of a shape that holds nothing and takes no memory: a stand-in, before there is the real one."""
+    return torch.zeros(()).expand(shape)
+
+
 def _bytes(*tensors: Tensor | None) -> int:
     return sum(t.numel() * t.element_size() for t in tensors if t is not None)
 

@@ -6,18 +6,24 @@ from typing import Annotated
 
 import torch
 
-from graph_runtime.context import Context
+from graph_runtime.context import Context, Outlook
 from graph_runtime.node import Knob, node
 from nodes.adapted import in_use
 from nodes.models.family import family_named
 from nodes.recipes import TextEncoder
-from nodes.sockets import Conditioning, refused
+from nodes.sockets import Conditioning, blank, refused
 
 Prompt = Annotated[str, Knob(multiline=True)]
 Length = Annotated[int, Knob(min=0, max=4096, advanced=True, auto=0)]
 
 
-@node("core/encode_text", title="Encode text", category="text")
+def reading(text_encoder: TextEncoder, max_length: int, **others: object) -> Outlook:
+    """A conditioning as long as the text may be."""
+    length = max_length or text_encoder.text_length
+    return Outlook(gives={"conditioning": Conditioning(text_encoder.family, {"text": blank(1, length, 1)})})
+
+
+@node("core/encode_text", title="Encode text", category="text", outlook=reading)
 def encode_text(
     text_encoder: TextEncoder,
     ctx: Context,
@@ -39,7 +45,7 @@ def encode_text(
     return _encoded(text_encoder, ctx, prompt, second_prompt or None, max_length, **how)
 
 
-@node("core/encode_text_t5", title="Encode text (CLIP and T5)", category="text")
+@node("core/encode_text_t5", title="Encode text (CLIP and T5)", category="text", outlook=reading)
 def encode_text_t5(
     text_encoder: TextEncoder,
     ctx: Context,
@@ -63,7 +69,7 @@ def encode_text_t5(
     return Conditioning(encoded.family, {**encoded.tensors, "guidance": torch.full((1,), guidance)}, encoded.note)
 
 
-@node("core/encode_text_gemma", title="Encode text (Gemma)", category="text")
+@node("core/encode_text_gemma", title="Encode text (Gemma)", category="text", outlook=reading)
 def encode_text_gemma(
     text_encoder: TextEncoder,
     ctx: Context,

@@ -8,13 +8,14 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from graph_runtime.context import Context
+from graph_runtime.context import Context, Outlook
 from graph_runtime.node import Knob, node
+from nodes import working
 from nodes.image import picture, planes
 from nodes.models.autoencoders.kl import Autoencoder, drawn
 from nodes.models.autoencoders.tiles import largest, tiled
 from nodes.recipes import Vae, same_space
-from nodes.sockets import Image, Latent, refused
+from nodes.sockets import Image, Latent, blank, refused
 
 # Pixels beyond which pictures of a batch are decoded or encoded one by one: a megapixel.
 AT_ONCE = 1024 * 1024
@@ -23,7 +24,33 @@ Overlap = Annotated[float, Knob(min=0, max=0.5, step=0.05)]
 Tile = Annotated[int, Knob(min=64, max=4096, step=64)]
 
 
-@node("core/decode", title="Decode latent", category="latent")
+def decoding(latent: Latent, vae: Vae, tile: int = 0, **others: object) -> Outlook:
+    """What decoding takes, at once or in tiles of so many pixels a side, and pictures as large as it gives."""
+    count, _, height, width = latent.samples.shape
+    high, wide = height * vae.factor, width * vae.factor
+    most = min(tile * tile, high * wide) if tile else _pixels_at_once(count, high * wide)
+    return Outlook(working.decoding(vae, most), {"image": Image(blank(count, high, wide, 3))})
+
+
+def encoding(image: Image, vae: Vae, tile: int = 0, **others: object) -> Outlook:
+    """What encoding takes, and latents as large as it gives."""
+    width, height = (side // _multiple(vae) * _multiple(vae) for side in image.size)
+    most = min(tile * tile, height * width) if tile else _pixels_at_once(len(image), height * width)
+    made = blank(len(image), vae.channels, height // vae.factor, width // vae.factor)
+    return Outlook(working.decoding(vae, most), {"latent": Latent(made, vae.family)})
+
+
+def _pixels_at_once(count: int, pixels: int) -> int:
+    """Of so many pictures of so many pixels, how many pixels are worked on together."""
+    return pixels * min(count, max(1, AT_ONCE // pixels))
+
+
+def _multiple(vae: Vae) -> int:
+    """What a picture's sides must be multiples of."""
+    return (vae.space.patch if vae.space else 2) * vae.factor
+
+
+@node("core/decode", title="Decode latent", category="latent", outlook=decoding)
 def decode(latent: Latent, vae: Vae, ctx: Context) -> Image:
     """The pictures of latents. Where memory does not hold that at once, in tiles, with a note.
 
@@ -32,7 +59,8 @@ def decode(latent: Latent, vae: Vae, ctx: Context) -> Image:
     """
     _check(latent, vae, "Decode latent")
     with ctx.use(vae) as net:
-        pixels = latent.samples.shape[2] * latent.samples.shape[3] * vae.factor**2
+        count, _, height, width = latent.samples.shape
+        pixels = _pixels_at_once(count, height * width * vae.factor**2)
         size = next(net.parameters()).element_size()
 
         def fits(side: int) -> bool:
@@ -48,7 +76,7 @@ def decode(latent: Latent, vae: Vae, ctx: Context) -> Image:
         return _pictures(ctx, latent.samples, net, _in_tiles(ctx, net, vae, tile, 0.25))
 
 
-@node("core/decode_tiled", title="Decode latent in tiles", category="latent")
+@node("core/decode_tiled", title="Decode latent in tiles", category="latent", outlook=decoding)
 def decode_tiled(latent: Latent, vae: Vae, ctx: Context, *, tile: Tile = 1024, overlap: Overlap = 0.25) -> Image:
     """The pictures of latents, part by part: for large pictures and little memory. Seams are blended.
 
@@ -78,7 +106,7 @@ def _pictures(ctx: Context, samples: Tensor, net: Autoencoder, run: object) -> I
     return picture(torch.cat(made))
 
 
-@node("core/encode", title="Encode image", category="latent", purity="seeded")
+@node("core/encode", title="Encode image", category="latent", purity="seeded", outlook=encoding)
 def encode(
     image: Image,
     vae: Vae,
@@ -97,7 +125,7 @@ def encode(
     return _latents(ctx, image, vae, lambda net, x: net.moments(x), draw, seed)
 
 
-@node("core/encode_tiled", title="Encode image in tiles", category="latent")
+@node("core/encode_tiled", title="Encode image in tiles", category="latent", outlook=encoding)
 def encode_tiled(image: Image, vae: Vae, ctx: Context, *, tile: Tile = 1024, overlap: Overlap = 0.25) -> Latent:
     """The latents of pictures, part by part: for large pictures and little memory.
 
@@ -112,8 +140,7 @@ def encode_tiled(image: Image, vae: Vae, ctx: Context, *, tile: Tile = 1024, ove
 
 
 def _latents(ctx: Context, image: Image, vae: Vae, run: object, draw: bool, seed: int) -> Latent:
-    patch = vae.space.patch if vae.space else 2
-    x = planes(cut_to(ctx, image, patch * vae.factor)) * 2 - 1
+    x = planes(cut_to(ctx, image, _multiple(vae))) * 2 - 1
     generator = torch.Generator().manual_seed(seed)
     made = []
     with ctx.use(vae) as net:

@@ -44,7 +44,8 @@ class LatentFormat:
 class Family:
     """A family by its package. The modules in it, the same in every family:
 
-    config       Config, with latent_channels, guidance (was it distilled with it), wants_picture
+    config       Config, with latent_channels, guidance (was it distilled with it), wants_picture, and
+                 step_bytes(batch, tokens, levels, itemsize): what painting takes beside the weights
     keys         match(header) -> Part | None, rename(part) -> where each parameter is, KEPT:
                  what is never packed; maybe copies(part), and aliases(config): names in LoRAs
     transformer  Transformer(config), velocity(net, conditioning, shape, sigmas, guidance)

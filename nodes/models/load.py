@@ -21,8 +21,7 @@ from nodes.models.encoders.tekken import Words, load_words
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
 from nodes.models.family import Family, Found, LatentFormat
 from nodes.models.layers.packed import settle
-from nodes.models.weights.fill import Dtype, fill, prepared
-from nodes.models.weights.packing import APART
+from nodes.models.weights.fill import Dtype, Fillings, fill, prepared
 from nodes.models.weights.part import Part
 from nodes.models.weights.pieces import Source
 from nodes.models.weights.place import Placed
@@ -93,8 +92,8 @@ def shared_out(parts: Footprint, free: Sequence[int]) -> tuple[int, ...]:
 
 
 def parts_of_transformer(found: Found, dtype: torch.dtype, storage: str = UNPACKED) -> Footprint:
-    """What its parts take; headers are read. What is taken apart once is not kept in the file."""
-    return footprint(outline(found, storage)[0], lambda name: dtype, stored=storage not in APART)
+    """What its parts take; headers are read."""
+    return footprint(outline(found, storage)[0], lambda name: dtype)
 
 
 def outline(found: Found, storage: str = UNPACKED) -> tuple[nn.Module, dict[str, Source]]:
@@ -109,15 +108,20 @@ def outline(found: Found, storage: str = UNPACKED) -> tuple[nn.Module, dict[str,
     return module, rename
 
 
+def autoencoder_config(part: Part, latent: LatentFormat | None = None) -> kl.Config:
+    """Its sizes. `latent` says scale and shift where the file does not; Flux.2's has statistics instead."""
+    usual = {"scale": latent.scale, "shift": latent.shift} if latent else {}
+    config = usual | part.config
+    return flux2.Config(**config) if "decoder_widths" in config else kl.Config(**config)
+
+
 def load_autoencoder(
     part: Part, dtype: Dtype, device: str = "cpu", latent: LatentFormat | None = None
 ) -> kl.Autoencoder:
-    """An autoencoder. `latent` says scale and shift where the file does not; Flux.2's has statistics instead."""
-    usual = {"scale": latent.scale, "shift": latent.shift} if latent else {}
-    config = usual | part.config
+    """An autoencoder; `latent` as `autoencoder_config` takes it."""
+    config = autoencoder_config(part, latent)
     with torch.device("meta"):
-        normalised = "decoder_widths" in config
-        module = flux2.Autoencoder(flux2.Config(**config)) if normalised else kl.Autoencoder(kl.Config(**config))
+        module = flux2.Autoencoder(config) if isinstance(config, flux2.Config) else kl.Autoencoder(config)
 
     def kept(name: str) -> torch.dtype:
         wanted = dtype(name) if callable(dtype) else dtype
@@ -140,31 +144,68 @@ def load_text_encoder(
 
     Raises Refused when a file does not fill its encoder exactly, or a tokenizer is missing or of another vocabulary.
     """
+    tokenizers = _tokenizers(family, parts)
+    encoders = {
+        kind: load_encoder(encoder_keys.loaded(part, reach), dtype, device, storage) for kind, part in parts.items()
+    }
+    module: nn.Module = family.text.TextEncoder(**encoders, **tokenizers)
+    return module.eval()
+
+
+def place_text_encoder(
+    family: Family, parts: Mapping[str, Part], dtype: torch.dtype, device: str, reach: int, storage: str, plan: Plan
+) -> Placed:
+    """The same, in memory as a plan says."""
+    if plan.name == "resident":
+        return Placed(load_text_encoder(family, parts, dtype, device, reach, storage))
+    tokenizers = _tokenizers(family, parts)
+    read = {kind: encoder_keys.loaded(part, reach) for kind, part in parts.items()}
+    encoders = {kind: encoder_outline(part, dtype, storage) for kind, part in read.items()}
+    fillings = [
+        prepared(encoders[kind], part.header, encoder_keys.rename(part), _kept(kind, dtype)).under(f"{kind}.")
+        for kind, part in read.items()
+    ]
+    module: nn.Module = family.text.TextEncoder(**encoders, **tokenizers)
+    _place_computed(module, device)
+    return load_streamed(module, Fillings(tuple(fillings)), device, plan)
+
+
+def parts_of_text_encoder(
+    family: Family, parts: Mapping[str, Part], dtype: torch.dtype, reach: int = 0, storage: str = UNPACKED
+) -> Footprint:
+    """What its parts take; headers are read, and no tokenizer."""
+    encoders = {kind: encoder_outline(encoder_keys.loaded(part, reach), dtype, storage) for kind, part in parts.items()}
+    module = family.text.TextEncoder(**encoders, **dict.fromkeys(f"{kind}_tokenizer" for kind in parts))
+    return footprint(module, lambda name: _kept(name.partition(".")[0], dtype)(name))
+
+
+def _tokenizers(family: Family, parts: Mapping[str, Part]) -> dict[str, Tokenizer | Words]:
+    """The tokenizer of each encoder, as `family.text.TextEncoder` calls it."""
     for kind, part in parts.items():
         if not any(kind in kinds for kinds in family.readings):
             what = f"{part.variant} is a text encoder that {family.name} does not read with."
             raise bad_file(part.header.path, what, "Use the text encoders that belong to the transformer.")
-    tokenizers = {kind: _tokenizer(part) for kind, part in parts.items()}
-    encoders = {
-        kind: load_encoder(encoder_keys.loaded(part, reach), dtype, device, storage) for kind, part in parts.items()
-    }
-    named = {f"{kind}_tokenizer": tokenizer for kind, tokenizer in tokenizers.items()}
-    module: nn.Module = family.text.TextEncoder(**encoders, **named)
-    return module.eval()
+    return {f"{kind}_tokenizer": _tokenizer(part) for kind, part in parts.items()}
 
 
 def load_encoder(part: Part, dtype: torch.dtype, device: str = "cpu", storage: str = UNPACKED) -> nn.Module:
     """A text encoder. In float16 a few layers of some stay float32: their outputs leave float16's range."""
-    wide = ENCODERS[part.kind].wide if dtype == torch.float16 else ()
-
-    def kept(name: str) -> torch.dtype:
-        return torch.float32 if name.endswith(wide) else dtype
-
     module = encoder_outline(part, dtype, storage)
+    _place_computed(module, device)
+    return _filled(module, part, encoder_keys.rename(part), _kept(part.kind, dtype), device)
+
+
+def _kept(kind: str, dtype: torch.dtype) -> Callable[[str], torch.dtype]:
+    """What each parameter of an encoder of a kind is kept in."""
+    wide = ENCODERS[kind].wide if dtype == torch.float16 else ()
+    return lambda name: torch.float32 if name.endswith(wide) else dtype
+
+
+def _place_computed(module: nn.Module, device: str) -> None:
+    """Bring to a device what was computed when an encoder was built, and is in no file."""
     for buffer in module.buffers():
-        if not buffer.is_meta:  # computed when it was built, and in no file
+        if not buffer.is_meta:
             buffer.data = buffer.data.to(device)
-    return _filled(module, part, encoder_keys.rename(part), kept, device)
 
 
 def encoder_outline(part: Part, dtype: torch.dtype, storage: str = UNPACKED) -> nn.Module:

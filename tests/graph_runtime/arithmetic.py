@@ -251,7 +251,7 @@ class Nothing:
 
     device = "cpu"
 
-    def use(self, recipe: object) -> AbstractContextManager[Any]:
+    def use(self, recipe: object, room: int = 0) -> AbstractContextManager[Any]:
         raise NotImplementedError
 
     def room(self, nbytes: int) -> bool:

@@ -18,7 +18,6 @@ footprints = st.builds(
     early=st.integers(0, 300),
     leaf=st.integers(0, 60),
     blocks=st.lists(st.integers(1, 50), max_size=12).map(tuple),
-    stored=st.booleans(),
 )
 budgets = st.integers(0, 1200)
 
@@ -58,7 +57,6 @@ def test_every_byte_is_somewhere(parts: Footprint, one: bool) -> None:
         early = 0 if plan.early == "device" else parts.early - parts.leaf
         assert plan.device == parts.total - early - sum(away) + ring
         assert not one or plan.host == 0, "there is no host beside the CPU"
-        assert parts.stored or plan.name != "disk"
         if plan.blocks == "host":
             assert plan.host == parts.early + sum(away)
 

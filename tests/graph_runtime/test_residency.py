@@ -96,7 +96,7 @@ class Parts(Bytes):
 
     def footprint(self) -> Footprint:
         each = (self.count - self.count // 10) // 30
-        return Footprint(self.count - 30 * each, blocks=(each,) * 30, stored=False)
+        return Footprint(self.count - 30 * each, blocks=(each,) * 30)
 
 
 def on_gpu(gpu: int, host: int, real: int | None = None) -> tuple[Residency, NullDevice]:
@@ -104,7 +104,7 @@ def on_gpu(gpu: int, host: int, real: int | None = None) -> tuple[Residency, Nul
 
 
 def titles(residency: Residency, memory: str = "device_bytes") -> set[str]:
-    return {model["title"] for model in residency.report()["models"] if model[memory]}
+    return {model["title"].partition(" (")[0] for model in residency.report()["models"] if model[memory]}
 
 
 def use(residency: Residency, *recipes: Bytes) -> None:
@@ -168,6 +168,44 @@ def test_a_model_larger_than_the_device_has_its_blocks_elsewhere_at_once() -> No
         use(residency, Parts("too much", 6000, device))
 
 
+def test_a_plan_leaves_the_room_that_is_worked_with() -> None:
+    residency, device = on_gpu(100, 1000)
+    model, other = Parts("model", 60, device), Bytes("other", 30, device)
+    use(residency, other)
+    with residency.use(model, 35):
+        assert (titles(residency), model.loads) == ({"model"}, ["resident"]), "the other one made room"
+    with residency.use(model, 60):
+        assert model.loads == ["resident", "prefetch"] and device.taken["gpu"] <= 40, "loaded again, to leave more"
+    with residency.use(model, 10), residency.use(model, 60):
+        assert len(model.loads) == 2, "what leaves enough stays"
+    with residency.use(model, 95):
+        assert device.taken["gpu"] == 30 + 3 * 1, "no plan leaves so much: the one that takes least"
+    whole = Bytes("whole", 90, device)
+    with residency.use(whole, 50):
+        assert whole.loads == ["resident"], "it has no other plan"
+
+
+def test_memory_beyond_the_budget_is_worked_with_first() -> None:
+    residency, device = Residency("gpu", 100, 1000, spare=50), NullDevice({"gpu": 100})
+    model = Parts("model", 90, device)
+    with residency.use(model, 60):
+        assert model.loads == ["resident"]
+    with residency.use(model, 70):
+        assert model.loads == ["resident", "prefetch"]
+
+
+def test_models_of_one_file_are_told_apart() -> None:
+    class Vae(Bytes):
+        def key(self) -> str:
+            return f"vae {self.title}"
+
+    residency, device = on_gpu(100, 0)
+    with residency.use(Vae("flux", 10, device)), pytest.raises(Refused, match=r"flux \(VAE\) 10 B in use") as refused:
+        use(residency, Bytes("flux", 500, device))
+    assert refused.value.problems[0].place == "flux (BYTES)"
+    assert [one["title"] for one in residency.report()["models"]] == ["flux (VAE)"]
+
+
 def test_out_of_memory_while_loading_empties_the_device_and_tries_the_next_plan() -> None:
     residency, device = on_gpu(100, 1000, real=70)  # somebody else holds 30
     a, b = Bytes("a", 40, device), Parts("b", 40, device)
@@ -184,8 +222,8 @@ def test_when_the_last_plan_fails_as_well_the_problem_has_the_numbers() -> None:
     with residency.use(small), pytest.raises(Refused) as refused, residency.use(large):
         pass
     (problem,) = refused.value.problems
-    assert (problem.code, problem.place) == ("out-of-memory", "Flux")
-    for number in ("needs 1.9 GB", "2.0 GB of 6.0 GB for models are free", "VAE 4.0 GB in use"):
+    assert (problem.code, problem.place) == ("out-of-memory", "Flux (PARTS)")
+    for number in ("needs 1.9 GB", "2.0 GB of 6.0 GB for models are free", "VAE (BYTES) 4.0 GB in use"):
         assert number in problem.what
     assert "gpu_memory" in problem.fix
     assert large.loads == ["resident", "prefetch"], "retried once, not more"
@@ -226,7 +264,7 @@ def test_out_of_memory_in_a_step_is_worth_one_more_try_under_the_next_plan() -> 
     assert not residency.recover(second.value), "nothing is left that could"
     assert not residency.recover(ValueError("no memory error"))
     problem = residency.explain(second.value, "sample")
-    assert "held by model 33 B in use" in problem.what, "the numbers are of when it happened"
+    assert "held by model (PARTS) 33 B in use" in problem.what, "the numbers are of when it happened"
     assert problem.place == "sample" and "Tried to allocate 1000 bytes" in problem.what and "More" not in problem.what
 
 
@@ -291,7 +329,7 @@ def test_whatever_is_used_in_whatever_order_budgets_hold_and_users_keep_their_mo
             report = residency.report()
             assert device.taken["gpu"] == report["device_bytes"] <= gpu
             assert device.taken["cpu"] <= host
-            assert in_use == {one["title"] for one in report["models"] if one["in_use"]}
+            assert in_use == {one["title"].partition(" (")[0] for one in report["models"] if one["in_use"]}
     residency.evict()
     assert device.taken == {"gpu": 0, "cpu": 0}
 

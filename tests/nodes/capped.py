@@ -1,4 +1,5 @@
-"""A program: a family's picture under every plan, with the memory of this process capped to what the plan says.
+"""A program: a family's picture, or what a text encoder makes of a text, under every plan, with the memory of this
+process capped to what the plan says.
 
 Prints one JSON object: for each plan the cap and a hash of the picture. A process is for one family, since what another
 has let go stays with the allocator and would be used before the cap is reached. glibc is told (by the environment,
@@ -13,6 +14,8 @@ import json
 import resource
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,8 +26,10 @@ from safetensors.torch import save_file
 from graph_runtime.context import Footprint, Plan
 from graph_runtime.plans import plans
 from graph_runtime.residency import Residency, is_out_of_memory
-from nodes.models.family import Found, detect
-from nodes.models.load import parts_of_transformer, place_transformer
+from nodes.models.encoders import gemma
+from nodes.models.family import Found, detect, family_named, find
+from nodes.models.load import parts_of_text_encoder, parts_of_transformer, place_text_encoder, place_transformer
+from nodes.models.starter.score import HERE
 
 SLACK = 8 << 20  # bytes: activations, what is read in pieces, Python itself
 FLOAT = torch.float32
@@ -85,15 +90,64 @@ def picture(net: Any, found: Found) -> str:
     return hashlib.sha256(x.numpy().tobytes()).hexdigest()
 
 
-class Recipe:
-    """What residency loads: this file, counting the plans that were tried."""
+@dataclass(frozen=True)
+class Subject:
+    """What is loaded: its parts, how it is brought into memory as a plan says, and a hash of what it makes."""
 
-    def __init__(self, found: Found, parts: Footprint) -> None:
-        self.found, self.parts, self.title = found, parts, "capped"
+    parts: Footprint
+    place: Callable[[Plan], Any]
+    made: Callable[[Any], str]
+
+
+def painter(folder: Path, name: str) -> Subject:
+    found = checkpoint(folder, name)
+    return Subject(
+        parts_of_transformer(found, FLOAT),
+        lambda plan: place_transformer(found, FLOAT, "cpu", "unpacked", plan),
+        lambda net: picture(net, found),
+    )
+
+
+GEMMA = {
+    "vocab_size": 30000, "hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 7,
+    "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 128,
+}  # fmt: skip
+
+
+def reader(folder: Path) -> Subject:
+    """Lumina's text encoder with random weights, most of it in layers and a table of words."""
+    net = gemma.build(GEMMA)
+    draw = torch.Generator().manual_seed(0)
+    state = {key: torch.randn(t.shape, generator=draw) * 0.05 for key, t in net.state_dict().items()}
+    state["layers.7.input_layernorm.weight"] = torch.ones(512)  # of the last layer, which is not read
+    save_file({f"model.{key}": t for key, t in state.items()}, folder / "gemma.safetensors")
+    part = find(folder / "gemma.safetensors", {"model_type": "gemma", "head_dim": 128}).parts["gemma"]
+    parts, lumina = {"gemma": replace(part, tokenizer=HERE / "lumina" / "tokenizer")}, family_named("lumina")
+
+    def read(net: Any) -> str:
+        with torch.no_grad():
+            text = net(["a big red circle on the left"], None, 32).tensors["text"]
+        assert text.isfinite().all()
+        return hashlib.sha256(text.numpy().tobytes()).hexdigest()
+
+    return Subject(
+        parts_of_text_encoder(lumina, parts, FLOAT),
+        lambda plan: place_text_encoder(lumina, parts, FLOAT, "cpu", 0, "unpacked", plan),
+        read,
+    )
+
+
+class Recipe:
+    """What residency loads, counting the plans that were tried."""
+
+    title = "capped"
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject, self.parts = subject, subject.parts
         self.tried: list[str] = []
 
     def key(self) -> str:
-        return str(self.found.path)
+        return "capped"
 
     def nbytes(self) -> int:
         return self.parts.total
@@ -103,19 +157,19 @@ class Recipe:
 
     def load(self, device: str, plan: Plan) -> Any:
         self.tried.append(plan.name)
-        return place_transformer(self.found, FLOAT, device, "unpacked", plan)
+        return self.subject.place(plan)
 
 
-def under_every_plan(found: Found) -> dict[str, Any]:
-    parts = parts_of_transformer(found, FLOAT)
+def under_every_plan(subject: Subject) -> dict[str, Any]:
+    parts = subject.parts
     every = list(plans(parts, one_memory=True))
     chosen = {f"{plan.name} {len(plan.away)}": plan for plan in every if len(plan.away) in (0, 4, len(parts.blocks))}
     made: dict[str, Any] = {"total": parts.total, "pictures": {}, "caps": {}}
     for name, plan in chosen.items():
         limit = held() + plan.device + SLACK
         cap(limit)
-        placed = place_transformer(found, FLOAT, "cpu", "unpacked", plan)
-        made["pictures"][name] = picture(placed.value, found)
+        placed = subject.place(plan)
+        made["pictures"][name] = subject.made(placed.value)
         placed.close()
         del placed
         uncap()
@@ -123,13 +177,13 @@ def under_every_plan(found: Found) -> dict[str, Any]:
     lean = next(plan for plan in every if plan.name == "lean")
     cap(held() + lean.device + (parts.total - lean.device) * 6 // 10)
     try:
-        place_transformer(found, FLOAT, "cpu", "unpacked", every[0])
+        subject.place(every[0])
         made["the cap held"] = False
     except (MemoryError, RuntimeError) as error:
         made["the cap held"] = is_out_of_memory(error)
-    recipe, residency = Recipe(found, parts), Residency("cpu", 0, 1 << 40)
+    recipe, residency = Recipe(subject), Residency("cpu", 0, 1 << 40)
     with residency.use(recipe) as net:
-        made["pictures"]["after memory ran out"] = picture(net, found)
+        made["pictures"]["after memory ran out"] = subject.made(net)
     uncap()
     residency.evict()
     made["tried"] = recipe.tried
@@ -139,13 +193,12 @@ def under_every_plan(found: Found) -> dict[str, Any]:
 def main(folder: Path, name: str) -> None:
     torch.set_num_threads(1)
     threading.stack_size(512 << 10)
-    found = checkpoint(folder, name)
-    parts = parts_of_transformer(found, FLOAT)
-    placed = place_transformer(found, FLOAT, "cpu", "unpacked", next(plans(parts, True)))
-    picture(placed.value, found)  # what torch allocates once
+    subject = reader(folder) if name == "gemma" else painter(folder, name)
+    placed = subject.place(next(plans(subject.parts, True)))
+    subject.made(placed.value)  # what torch allocates once
     placed.close()
     del placed
-    print(json.dumps(under_every_plan(found)))
+    print(json.dumps(under_every_plan(subject)))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from torch import Tensor
 from workbench import SCHNELL, Bench
 
 from graph_runtime.plans import resident
+from graph_runtime.settings import Settings
+from graph_runtime.worker import Worker
 from nodes.models.family import detect
 from nodes.models.load import load_transformer
 
@@ -125,8 +127,22 @@ def test_the_model_is_read_once_for_all_loras_and_strengths(loras: Path, bench: 
             painted(bench, {"file": f"{file}.safetensors", "strength": strength})
             with bench.worker.residency.use(recipe(bench)) as again:
                 assert again is net
-    assert sorted(titles(bench)) == sorted(["a", "b", "transformer", SCHNELL])
+    assert sorted(titles(bench)) == sorted(["a (LORA)", "b (LORA)", "transformer (MODEL)", f"{SCHNELL} (TEXT_ENCODER)"])
     assert not any(module._forward_hooks for module in net.modules())
+
+
+def test_a_model_that_fills_the_memory_leaves_room_for_its_loras(loras: Path, bench: Bench, tmp_path: Path) -> None:
+    """The model would fit as a whole, and then the LoRA would not fit beside it."""
+    wanted, held = painted(bench, {"file": "a.safetensors"}), recipe(bench).nbytes()
+    settings = Settings(
+        data_dir=tmp_path / "small", model_dirs=(loras,), custom_nodes_dirs=(), device="cpu", threads=1,
+        host_memory=held + 1000, cache_disk=0,
+    )  # fmt: skip
+    small = Bench(Worker(settings), tmp_path / "small")
+    assert torch.equal(painted(small, {"file": "a.safetensors"}), wanted)
+    plans = {one["title"]: one["plan"] for one in small.worker.residency.report()["models"]}
+    small.worker.close()
+    assert plans["a (LORA)"] == "resident" and plans["transformer (MODEL)"] in ("lean", "disk")
 
 
 def recipe(bench: Bench, *loras: dict[str, Any]) -> Any:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module", params=["flux1", "auraflow", "lumina", "flux2"])
+@pytest.fixture(scope="module", params=["flux1", "auraflow", "lumina", "flux2", "gemma"])
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if sys.platform != "linux":
         pytest.skip("RLIMIT_DATA counts a process's memory on Linux only")

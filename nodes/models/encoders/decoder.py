@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from nodes.models.layers.blocks import Blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocabulary, config.width)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.layers = Blocks(Layer(config) for _ in range(config.layers))
         if config.final_norm:
             self.norm = nn.RMSNorm(config.width, config.eps)
         if config.writes:
@@ -177,7 +180,7 @@ class Decoder(nn.Module):
 
     def _tapped(self, x: Tensor, taps: Sequence[int], step: object) -> Tensor:
         states = {0: x}
-        for number, layer in enumerate(self.layers[: max(taps)], start=1):
+        for number, layer in enumerate(islice(self.layers.in_order(), max(taps)), start=1):
             x = step(layer, x)  # type: ignore[operator]
             states[number] = x
             if number not in taps:
@@ -191,7 +194,7 @@ class Decoder(nn.Module):
         """How likely each token is to come next, unnormalised: embedded tokens (1, L, D) → (V,), float32."""
         angles = self.angles(torch.arange(cache.length, cache.length + x.shape[1], device=x.device), x.dtype)
         length = x.shape[1]
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self.layers.in_order()):
             x = layer.next(x, angles, cache, number)
         cache.length += length
         scores: Tensor = self.lm_head(self.norm(x[:, -1:]))[0, 0]

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from transformers import GemmaConfig, GemmaModel
 
+from nodes.models.layers.blocks import Iterated
+
 TWO_B: dict[str, Any] = {
     "vocab_size": 256000,
     "hidden_size": 2048,
@@ -35,6 +37,7 @@ def build(config: Mapping[str, Any] = TWO_B) -> GemmaModel:
     with torch.device("meta"):
         model = GemmaModel(sizes).eval()
     model.norm = nn.Identity()
+    model.layers = Iterated(model.layers)
     model.rotary_emb = type(model.rotary_emb)(sizes)
     if hasattr(model.embed_tokens, "embed_scale"):  # older transformers multiply without one
         model.embed_tokens.embed_scale = torch.tensor(model.embed_tokens.scalar_embed_scale)

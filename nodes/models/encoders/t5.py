@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from transformers import T5Config, T5EncoderModel
 
+from nodes.models.layers.blocks import Iterated
+
 XXL: dict[str, Any] = {
     "vocab_size": 32128,
     "d_model": 4096,
@@ -33,7 +35,9 @@ FLOAT32_IN_FLOAT16 = (".wo.weight",)
 def build(config: Mapping[str, Any] = XXL) -> T5EncoderModel:
     """The encoder on `meta`, without weights, in evaluation mode. `config` holds T5Config's sizes."""
     with torch.device("meta"):
-        return T5EncoderModel(T5Config(**config, is_encoder_decoder=False, use_cache=False)).eval()
+        model = T5EncoderModel(T5Config(**config, is_encoder_decoder=False, use_cache=False)).eval()
+    model.encoder.block = Iterated(model.encoder.block)
+    return model
 
 
 def encode(model: T5EncoderModel, ids: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from transformers import UMT5Config, UMT5EncoderModel
 
+from nodes.models.layers.blocks import Iterated
+
 PILE_XL: dict[str, Any] = {
     "vocab_size": 32128,
     "d_model": 2048,
@@ -31,7 +33,9 @@ PILE_XL: dict[str, Any] = {
 def build(config: Mapping[str, Any] = PILE_XL) -> UMT5EncoderModel:
     """The encoder on `meta`, without weights, in evaluation mode. `config` holds UMT5Config's sizes."""
     with torch.device("meta"):
-        return UMT5EncoderModel(UMT5Config(**config, is_encoder_decoder=False, use_cache=False)).eval()
+        model = UMT5EncoderModel(UMT5Config(**config, is_encoder_decoder=False, use_cache=False)).eval()
+    model.encoder.block = Iterated(model.encoder.block)
+    return model
 
 
 def encode(model: UMT5EncoderModel, ids: Tensor, mask: Tensor) -> Tensor:

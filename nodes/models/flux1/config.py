@@ -48,6 +48,15 @@ class Config:
         """Channels of the latent that is sampled: 16 in every release."""
         return self.out_channels // 4
 
+    def step_bytes(self, batch: int, tokens: int, levels: int, itemsize: int) -> int:
+        """What painting takes beside the weights, at the most: 23 numbers as wide as the model for each token of a
+        step, and what modulates every block at each level, which is there before the first.
+
+        Counted at the releases' proportions: tests/nodes/models/test_working_bytes.py
+        """
+        modulation = 12 * self.double_blocks + 3 * self.single_blocks + 2
+        return batch * self.width * itemsize * (23 * tokens + modulation * levels)
+
     @property
     def wants_picture(self) -> bool:
         """Whether its input holds a picture beside the latent, as Fill's and Control's does."""

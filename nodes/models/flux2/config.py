@@ -50,6 +50,16 @@ class Config:
         """Channels of the latent that is sampled: 128 in every release."""
         return self.out_channels
 
+    def step_bytes(self, batch: int, tokens: int, levels: int, itemsize: int, kept: int = 0) -> int:
+        """What painting takes beside the weights, at the most: 25 numbers as wide as the model for each token of a
+        step, what modulates the blocks at each level, and keys and values of `kept` reference tokens in
+        every block and once more beside a block's own.
+
+        Counted at the releases' proportions: tests/nodes/models/test_working_bytes.py
+        """
+        beside = 15 * levels + (2 * (self.double_blocks + self.single_blocks) + 4) * kept
+        return batch * self.width * itemsize * (25 * tokens + beside)
+
     @property
     def wants_picture(self) -> bool:
         """Whether its input holds a picture beside the latent: never, pictures come as tokens of their own."""

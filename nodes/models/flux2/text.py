@@ -51,6 +51,10 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.language, self.words = language, language_tokenizer
 
+    def before_loop(self) -> frozenset[str]:
+        """What no layer reads: the table of words."""
+        return frozenset({"language.embed_tokens.weight"})
+
     def forward(
         self,
         prompts: Sequence[str],

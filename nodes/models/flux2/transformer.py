@@ -168,6 +168,12 @@ class SingleBlock(nn.Module):
         return finite(gated(x, gate, self.linear2(torch.cat((mixed, self.gate(m)), dim=-1)))), (k, v)
 
 
+def by_themselves(kept: Kept) -> Kept:
+    """The same in memory of their own: values are a part of all that a block's first product gives."""
+    k, v = kept
+    return k, v.clone(memory_format=torch.contiguous_format)
+
+
 def beside(k: Tensor, v: Tensor, kept: Kept | None) -> tuple[Tensor, Tensor]:
     """These keys and values and the kept ones: (B, heads, L, d) → (B, heads, L+R, d)."""
     if kept is None:
@@ -257,10 +263,10 @@ class Transformer(nn.Module):
         img_mod, mod = parts_of(modulation.img, 6), parts_of(modulation.single, 3)
         for block in self.double_blocks.in_order():
             x, pair = block.alone(x, img_mod, angles)
-            kept.append(pair)
+            kept.append(by_themselves(pair))
         for block in self.single_blocks.in_order():
             x, pair = block.alone(x, mod, angles)
-            kept.append(pair)
+            kept.append(by_themselves(pair))
         return kept
 
     def forward(

@@ -1,4 +1,4 @@
-"""The repeated blocks of a transformer, run in order through one seam.
+"""The repeated blocks of a transformer or a text encoder, run in order through one seam.
 
 A plain transformer holds all of its blocks where it computes, and `in_order` is then the list itself. Under a plan that
 keeps blocks elsewhere, a lender stands behind the seam: it has each block's weights ready when the block is handed out,
@@ -45,6 +45,21 @@ class Blocks(nn.ModuleList):
         return given if self.compiled is None else self.compiled.in_order(given)
 
 
+class Iterated(Blocks):
+    """Blocks of a network that is not ours: its loop iterates over the list, or over a slice that is all of it.
+
+    Iterating over the list gives what `in_order` gives; `children()` are the modules as they are.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.in_order()
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice) and index.indices(len(self)) == (0, len(self), 1):
+            return self
+        return super().__getitem__(index)
+
+
 def blocks_of(module: nn.Module) -> list[Blocks]:
-    """The lists of blocks of a transformer, in the order in which they run."""
-    return [one for one in module.children() if isinstance(one, Blocks)]
+    """The lists of blocks of a model, in the order in which they run."""
+    return [one for one in module.modules() if isinstance(one, Blocks)]

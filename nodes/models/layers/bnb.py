@@ -31,9 +31,10 @@ class BitsAndBytesLinear(ApartLinear):
     scales  (R,) or (R·C/64,), float32
     """
 
-    def settle(self) -> None:
-        super().settle()
-        self.scales = self.scales.flatten()
+    def apart(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes and scales as bitsandbytes wants them."""
+        codes, scales = super().apart(rows)
+        return codes, scales.flatten()
 
     def forward(self, x: Tensor) -> Tensor:
         library: Any = importlib.import_module("bitsandbytes")

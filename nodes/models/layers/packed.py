@@ -53,8 +53,12 @@ class ApartLinear(PackedLinear):
 
     def settle(self) -> None:
         """Take codes and scales apart."""
-        codes, self.scales = split(self.weight, self.packing, self.in_features)
-        self.weight = codes.view(torch.int8)
+        self.weight, self.scales = self.apart(self.weight)
+
+    def apart(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Packed rows as `weight` and `scales` will be."""
+        codes, scales = split(rows, self.packing, self.in_features)
+        return codes.view(torch.int8), scales
 
 
 def settle(module: nn.Module) -> None:

@@ -54,6 +54,15 @@ class Config:
         """It was not distilled with guidance."""
         return False
 
+    def step_bytes(self, batch: int, tokens: int, levels: int, itemsize: int) -> int:
+        """What painting takes beside the weights, at the most: 13 numbers as wide as the model for each token of a
+        step, and what modulates every block at each level, which is there before the first.
+
+        Counted at the releases' proportions: tests/nodes/models/test_working_bytes.py
+        """
+        modulation = 6 * self.layers
+        return batch * self.width * itemsize * (13 * tokens + modulation * levels)
+
     @property
     def wants_picture(self) -> bool:
         """It paints from text alone."""

@@ -41,6 +41,10 @@ class TextEncoder(nn.Module):
         self.gemma, self.gemma_tokenizer = gemma, gemma_tokenizer
         self.llama, self.llama_tokenizer = llama, llama_tokenizer
 
+    def before_loop(self) -> frozenset[str]:
+        """What no layer reads: the table of words."""
+        return frozenset({"gemma.embed_tokens.weight"})
+
     def forward(
         self,
         prompts: Sequence[str],

@@ -9,12 +9,13 @@ where each parameter is by `Piece`s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +80,20 @@ class Job:
         return product(self.shape) * self.dtype.itemsize
 
 
+class Reader(Protocol):
+    """What fills a module whenever it is asked to, in parts or as a whole."""
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Everything there is to be read."""
+
+    def read(self, targets: Mapping[Job, Tensor]) -> None:
+        """Fill these tensors. Raises Refused when a file is no longer whole."""
+
+    def rows(self, job: Job, numbers: Sequence[int]) -> Tensor:
+        """Some rows of one that is a whole stored tensor, unpacked: (n, columns), on the CPU."""
+
+
 @dataclass(frozen=True)
 class Filling:
     """A file that fits a module, every name, shape and dtype of it checked: `jobs` in the order they have in the file.
@@ -105,6 +120,37 @@ class Filling:
 
     def _read(self, job: Job, target: Tensor) -> None:
         _read(target, job.source, job.packing, self.header, self.scales)
+
+    def rows(self, job: Job, numbers: Sequence[int]) -> Tensor:
+        (piece,) = job.source
+        out = torch.empty(len(numbers), *job.shape[1:], dtype=job.dtype)
+        for target, number in zip(out.split(1), numbers, strict=True):
+            start = piece.start + number
+            _read(target, (Piece(piece.name, start, start + 1),), "", self.header, self.scales)
+        return out
+
+    def under(self, prefix: str) -> Filling:
+        """The same for a module that is a part of another."""
+        named = (replace(job, names=tuple(f"{prefix}{name}" for name in job.names)) for job in self.jobs)
+        return replace(self, jobs=tuple(named))
+
+
+@dataclass(frozen=True)
+class Fillings:
+    """Several files that fill one module together."""
+
+    each: tuple[Filling, ...]
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        return tuple(job for one in self.each for job in one.jobs)
+
+    def read(self, targets: Mapping[Job, Tensor]) -> None:
+        for one in self.each:
+            one.read({job: targets[job] for job in one.jobs if job in targets})
+
+    def rows(self, job: Job, numbers: Sequence[int]) -> Tensor:
+        return next(one for one in self.each if job in one.jobs).rows(job, numbers)
 
 
 def prepared(

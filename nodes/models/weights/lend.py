@@ -2,7 +2,8 @@
 
     Source   where portions wait: in the host's memory, pinned where there is a GPU, or in their file
     Ring     buffers on the device that blocks come into, some blocks ahead of their use, beside the computing
-    Early    layers that are called before the steps come one by one, each into memory of its own
+    Early    layers that are called before the blocks come one by one, each into memory of its own; of a table only the
+             rows that are looked up
 
 On a GPU copies run on a stream of their own: a block waits for its copy by an event, and a buffer is written again only
 after the event of the block that last computed with it. Neither makes the host wait. On the CPU a thread takes the
@@ -20,8 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from nodes.models.layers.blocks import Blocks
-from nodes.models.weights.fill import Filling, Job
-from nodes.models.weights.portions import Portion
+from nodes.models.layers.packed import ApartLinear
+from nodes.models.weights.fill import Job, Reader
+from nodes.models.weights.portions import Place, Portion
 
 
 class Source(Protocol):
@@ -32,6 +34,9 @@ class Source(Protocol):
 
     def bring(self, portion: Portion, memory: Tensor) -> None:
         """Fill memory (bytes,) on any device with a portion; on a GPU on the current stream."""
+
+    def rows(self, table: Portion, numbers: Tensor) -> Tensor:
+        """Rows of a table, which is a portion of its own: numbers (n,) → (n, columns), on the CPU."""
 
     def close(self) -> None:
         """Let go of what it holds."""
@@ -66,6 +71,9 @@ class OnHost:
     def bring(self, portion: Portion, memory: Tensor) -> None:
         memory.copy_(self._memory[portion], non_blocking=True)
 
+    def rows(self, table: Portion, numbers: Tensor) -> Tensor:
+        return table.places[0].view(self._memory[table])[numbers]
+
     def close(self) -> None:
         if self._pinned:
             torch.cuda.synchronize()
@@ -82,11 +90,11 @@ def _registered(memory: Tensor) -> None:
 
 
 class InFile:
-    """Portions in the file they come from, read whenever they are wanted."""
+    """Portions in the file they come from, read whenever they are wanted, and taken apart for bitsandbytes."""
 
     quick = False
 
-    def __init__(self, filling: Filling) -> None:
+    def __init__(self, filling: Reader) -> None:
         self._filling = filling
         self._jobs: dict[str, Job] = {name: job for job in filling.jobs for name in job.names}
 
@@ -94,13 +102,32 @@ class InFile:
         there = memory
         if memory.device.type != "cpu":
             there = torch.empty(portion.nbytes, dtype=torch.uint8, pin_memory=memory.device.type == "cuda")
-        self._filling.read({self._jobs[place.name]: place.view(there) for place in portion.places})
+        self._read(portion, there)
         if there is not memory:
             memory.copy_(there, non_blocking=True)
             # The staging memory may be used again once it is free: torch waits for copies out of its own pinned memory.
 
+    def _read(self, portion: Portion, memory: Tensor) -> None:
+        wanted = {place.name: place.view(memory) for place in portion.places}
+        targets = {self._jobs[name]: view for name, view in wanted.items() if name in self._jobs}
+        joined = {place: self._jobs[place.name] for place in portion.places if _taken_apart(place)}
+        targets |= {job: torch.empty(job.shape, dtype=job.dtype) for job in joined.values()}
+        self._filling.read(targets)
+        for place, job in joined.items():
+            assert isinstance(place.owner, ApartLinear)
+            codes, scales = place.owner.apart(targets[job])
+            wanted[place.name].copy_(codes)
+            wanted[f"{place.name.rpartition('.')[0]}.scales"].copy_(scales)
+
+    def rows(self, table: Portion, numbers: Tensor) -> Tensor:
+        return self._filling.rows(self._jobs[table.places[0].name], numbers.tolist())
+
     def close(self) -> None:
         pass
+
+
+def _taken_apart(place: Place) -> bool:
+    return isinstance(place.owner, ApartLinear) and place.leaf == "weight"
 
 
 @dataclass
@@ -116,7 +143,7 @@ class _Buffer:
 
 
 class Ring:
-    """The lender of a transformer's blocks (`layers.blocks.Lender`).
+    """The lender of a model's blocks (`layers.blocks.Lender`).
 
     away    each block that has no place of its own, by its number in the order in which all run
     source  where they wait
@@ -156,7 +183,7 @@ class Ring:
 
     def through(self, blocks: Blocks) -> Iterator[nn.Module]:
         """Each block of the list, with its weights from when it is given until the next is asked for."""
-        for block in blocks:
+        for block in blocks.children():
             self._take(self._numbers[id(block)])
             yield block
         self._give()
@@ -231,6 +258,11 @@ class Early:
             self._handles += self._watched(portion)
 
     def _watched(self, portion: Portion) -> list[Any]:
+        home = portion.home
+        bring, leave = self._looked_up(portion) if isinstance(home, nn.Embedding) else self._whole(portion)
+        return [home.register_forward_pre_hook(bring), home.register_forward_hook(leave, always_call=True)]
+
+    def _whole(self, portion: Portion) -> tuple[Any, Any]:
         def bring(module: nn.Module, args: Any) -> None:
             memory = torch.empty(portion.nbytes, dtype=torch.uint8, device=self.device)
             self._source.bring(portion, memory)
@@ -239,8 +271,24 @@ class Early:
         def leave(module: nn.Module, args: Any, output: Any) -> None:
             portion.take_away()
 
-        home = portion.home
-        return [home.register_forward_pre_hook(bring), home.register_forward_hook(leave, always_call=True)]
+        return bring, leave
+
+    def _looked_up(self, portion: Portion) -> tuple[Any, Any]:
+        """While it is away, a table has no rows but is where it will be, so that it tells its device."""
+        (place,) = portion.places
+
+        def bring(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            numbers, where = args[0].cpu().unique(return_inverse=True)
+            if numbers.numel() and not 0 <= int(numbers[0]) <= int(numbers[-1]) < place.shape[0]:
+                raise IndexError(f"{place.name} has {place.shape[0]} rows; row {int(numbers[-1])} was asked for.")
+            place.put(self._source.rows(portion, numbers).to(self.device))
+            return where.to(self.device), *args[1:]
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            place.put(torch.empty(0, *place.shape[1:], dtype=place.dtype, device=self.device))
+
+        leave(portion.home, (), None)
+        return bring, leave
 
     def close(self) -> None:
         for handle in self._handles:

@@ -1,8 +1,8 @@
-"""What of a transformer must always be where it computes, what only before the steps, and what one block at a time.
+"""What of a model must always be where it computes, what only before its blocks, and what one block at a time.
 
 A portion is a group of parameters that come and go together. It lies in one piece of memory, so that bringing it is one
-copy. Knows no family: a transformer says by `before_loop` what no step reads, and its blocks are those of
-`layers.blocks`.
+copy. Knows no family: a model says by `before_loop` what none of its steps reads, or where it has no steps, none of its
+blocks; those are the ones of `layers.blocks`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from nodes.models.weights.tensor import product
 
 ALIGNED = 256
 """Bytes at whose multiples tensors begin in a portion, as a GPU's own allocator has it."""
+ROWS = 4096
+"""Rows of a table that are looked up at once, at the most: tokens of the longest text."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,10 @@ class Portion:
 
 @dataclass(frozen=True)
 class Portions:
-    """The parameters of a transformer by when they are needed.
+    """The parameters of a model by when they are needed.
 
     always  names
-    early   names by the layer that they are of, as it is called before the steps
+    early   names by the layer that they are of, as it is called before the blocks
     blocks  names of each block, in the order in which they run
     """
 
@@ -103,7 +105,7 @@ class Portions:
 
 
 def portions(net: nn.Module) -> Portions:
-    """How a transformer divides. What has several names, or is read without calling its layer, is always needed."""
+    """How a model divides. What has several names, or is read without calling its layer, is always needed."""
     alike: dict[int, list[str]] = {}
     for name, tensor in net.state_dict(keep_vars=True).items():
         alike.setdefault(id(tensor), []).append(name)
@@ -120,13 +122,13 @@ def portions(net: nn.Module) -> Portions:
         stem = names[0].rpartition(".")[0]
         number = block_of.get(id(net.get_submodule(stem)))
         if len(names) > 1:
-            always += names
+            always.append(names[0])  # it is there once
         elif stem and names[0] in chosen:
             early.setdefault(stem, []).append(names[0])
         elif number is not None:
             inside[number].append(names[0])
         else:
-            always += names
+            always.append(names[0])
     return Portions(tuple(always), {stem: tuple(n) for stem, n in early.items()}, tuple(map(tuple, inside)))
 
 
@@ -148,19 +150,22 @@ def _described(
         yield name, owner, leaf, torch.empty(like.shape, dtype=kind, device="meta")
 
 
-def footprint(net: nn.Module, dtype: Callable[[str], torch.dtype], beside: int = 0, stored: bool = True) -> Footprint:
-    """What the parts of a transformer on `meta` will take, in bytes.
-
-    beside  bytes of what is always needed with it
-    """
+def footprint(net: nn.Module, dtype: Callable[[str], torch.dtype]) -> Footprint:
+    """What the parts of a model on `meta` will take, in bytes."""
     parts = portions(net)
 
     def taken(names: Iterable[str]) -> int:
         return Portion(net, _described(net, names, dtype)).nbytes
 
-    leaves = [taken(names) for names in parts.early.values()]
+    def at_once(stem: str, whole: int) -> int:
+        layer = net.get_submodule(stem)
+        return min(whole, whole * ROWS // layer.num_embeddings) if isinstance(layer, nn.Embedding) else whole
+
+    computed = sum(one.numel() * one.element_size() for one in net.buffers() if not one.is_meta)  # and in no file
+    early = {stem: taken(names) for stem, names in parts.early.items()}
+    leaf = max((at_once(stem, whole) for stem, whole in early.items()), default=0)
     blocks = tuple(taken(names) for names in parts.blocks)
-    return Footprint(taken(parts.always) + beside, sum(leaves), max(leaves, default=0), blocks, stored)
+    return Footprint(taken(parts.always) + computed, sum(early.values()), leaf, blocks)
 
 
 def settled(portion: Portion, net: nn.Module) -> Portion:

@@ -86,7 +86,7 @@ class Seats:
         }
 
     def through(self, blocks: Blocks) -> Iterator[Any]:
-        return (self._seated[id(block)] for block in blocks)
+        return (self._seated[id(block)] for block in blocks.children())
 
 
 class Spread(Placed):

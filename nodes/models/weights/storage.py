@@ -64,6 +64,12 @@ def pack_linears(
             module.set_submodule(name, packed)
 
 
+def largest_unpacked(module: nn.Module) -> int:
+    """Numbers of the largest matrix that is unpacked when it is called."""
+    packed = (one for one in module.modules() if isinstance(one, PackedLinear))
+    return max((one.in_features * one.out_features for one in packed if one.packing not in BITSANDBYTES), default=0)
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a module takes in memory.

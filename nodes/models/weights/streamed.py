@@ -1,6 +1,6 @@
-"""A transformer of which only a part is on the device: what a recipe's `load` gives under any plan but "resident".
+"""A model of which only a part is on the device: what a recipe's `load` gives under any plan but "resident".
 
-Its blocks are handed out by a `lend.Ring`, the layers before the steps watched by a `lend.Early`; everything else is in
+Its blocks are handed out by a `lend.Ring`, the layers before them watched by a `lend.Early`; everything else is in
 place. The same numbers in the same order come out as when all of it is resident. Knows no family and no budget; the
 plan says what is where.
 """
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from graph_runtime.context import Plan
 from nodes.models.layers.blocks import blocks_of
 from nodes.models.layers.packed import ApartLinear
-from nodes.models.weights.fill import Filling, Job, assign
+from nodes.models.weights.fill import Job, Reader, assign
 from nodes.models.weights.lend import Early, InFile, OnHost, Ring, Source
 from nodes.models.weights.place import Placed, nbytes
 from nodes.models.weights.portions import Portion, Portions, portion_of, portions, settled
@@ -59,8 +59,8 @@ class Streamed(Placed):
         super().close()
 
 
-def load_streamed(module: nn.Module, filling: Filling, device: str, plan: Plan) -> Streamed:
-    """Fill a transformer on `meta` as the plan says: some of it on the device, some on the host, the rest not yet.
+def load_streamed(module: nn.Module, filling: Reader, device: str, plan: Plan) -> Streamed:
+    """Fill a model on `meta` as the plan says: some of it on the device, some on the host, the rest not yet.
 
     Never is more in memory than the plan's bytes, but for the blocks that are being read.
     """
@@ -83,6 +83,10 @@ def load_streamed(module: nn.Module, filling: Filling, device: str, plan: Plan) 
         if plan.blocks == "host":
             away = {number: _waiting(module, one, filling, jobs, host) for number, one in away.items()}
         host.pin()
+    if plan.early == "disk":
+        early = [_apart(module, portion) for portion in early]
+    if plan.blocks == "disk":
+        away = {number: _apart(module, portion) for number, portion in away.items()}
     for portion in (*away.values(), *early):
         portion.take_away()  # so that a layer tells its dtype also before it has ever had its weights
     module.eval().requires_grad_(False)
@@ -99,11 +103,19 @@ def _early(module: nn.Module, parts: Portions, jobs: Mapping[str, Job]) -> list[
     return [_portion(module, module.get_submodule(stem), names, jobs) for stem, names in parts.early.items()]
 
 
-def _source(where: str, filling: Filling, device: str) -> Source:
+def _source(where: str, filling: Reader, device: str) -> Source:
     return OnHost(torch.device(device).type == "cuda") if where == "host" else InFile(filling)
 
 
-def _waiting(module: nn.Module, portion: Portion, filling: Filling, jobs: Mapping[str, Job], host: OnHost) -> Portion:
+def _apart(module: nn.Module, portion: Portion) -> Portion:
+    """A portion that stays in its file; what it is like once it is read, and taken apart."""
+    inside = {place.owner for place in portion.places if isinstance(place.owner, ApartLinear)}
+    for one in inside:
+        one.settle()  # on `meta`
+    return settled(portion, module) if inside else portion
+
+
+def _waiting(module: nn.Module, portion: Portion, filling: Reader, jobs: Mapping[str, Job], host: OnHost) -> Portion:
     """Read a portion into the host's memory; what it is like there."""
     if not any(isinstance(place.owner, ApartLinear) for place in portion.places):
         memory = host.room(portion)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nodes.models.layers.blocks import Blocks, blocks_of
+from nodes.models.layers.blocks import Blocks, Iterated, blocks_of
 
 
 class Net(nn.Module):
@@ -39,3 +39,19 @@ def test_a_lender_sees_every_block_before_and_after_it_is_called() -> None:
     for block, _ in zip(net.double_blocks.in_order(), range(2), strict=True):
         seen.append(f"call {block(torch.zeros(2)).shape[0]}")
     assert seen == ["take 0", "call 2", "give 0", "take 1", "call 2", "give 1"]
+
+
+def test_a_loop_that_is_not_ours_is_lent_its_blocks_too() -> None:
+    seen: list[int] = []
+
+    class Lender:
+        def through(self, blocks: Blocks) -> Iterator[Any]:
+            for number, block in enumerate(blocks.children()):
+                seen.append(number)
+                yield block
+
+    blocks = Iterated(nn.Linear(2, 2) for _ in range(3))
+    blocks.lender = Lender()
+    assert list(blocks[:3]) == list(blocks.children()) and seen == [0, 1, 2]
+    assert blocks[1] in blocks.children() and len(blocks[:2]) == 2
+    assert blocks_of(nn.Sequential(blocks)) == [blocks]

@@ -18,6 +18,7 @@ from graph_runtime.plans import plans
 from graph_runtime.problem import Refused
 from nodes.models.family import Found, detect
 from nodes.models.layers import multiplied
+from nodes.models.layers.blocks import blocks_of
 from nodes.models.layers.bnb import installed
 from nodes.models.layers.lowrank import LowRank, attached
 from nodes.models.load import parts_of_transformer, place_transformer
@@ -126,18 +127,38 @@ ABSENT = pytest.mark.skipif(not installed(), reason="bitsandbytes is not install
 @pytest.mark.parametrize(
     "storage", ["fp8-matmul", *(pytest.param(one, marks=ABSENT) for one in ("bnb-int8", "bnb-nf4"))]
 )
-def test_what_is_multiplied_as_it_is_packed_waits_on_the_host_only(
+def test_what_is_multiplied_as_it_is_packed_waits_on_the_host_or_in_its_file(
     deep: Example, found: Found, storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its codes and scales lie apart there. Float8 is multiplied by the CPU, if its torch can."""
+    """Its codes and scales lie apart. Float8 is multiplied by the CPU, if its torch can."""
     monkeypatch.setattr(multiplied, "DEVICES", ("cpu",))
     multiplied.lacking.cache_clear()
     parts = parts_of_transformer(found, torch.float32, storage)
     every = list(each_plan(parts))
-    assert {plan.name for plan in every} == {"resident", "lean", "prefetch"}
-    pictures = [picture(under(found, plan, storage).value, deep) for plan in every]
+    assert {plan.name for plan in every} == {"resident", "lean", "prefetch", "disk"}
+    pictures = []
+    for plan in every:
+        placed = under(found, plan, storage)
+        assert placed.nbytes <= plan.device
+        pictures.append(picture(placed.value, deep))
     assert all(torch.equal(one, pictures[0]) for one in pictures)
     multiplied.lacking.cache_clear()
+
+
+@pytest.mark.parametrize("storage", ["bnb-int8", "bnb-nf4"])
+def test_blocks_for_bitsandbytes_come_out_of_the_file_taken_apart(deep: Example, found: Found, storage: str) -> None:
+    def blocks(net: Any) -> Iterator[dict[str, Tensor]]:
+        for one in blocks_of(net):
+            yield from ({k: v.clone() for k, v in block.state_dict().items()} for block in one.in_order())
+
+    whole = under(found, next(plans(parts_of_transformer(found, torch.float32, storage), True)), storage).value
+    last = list(plans(parts_of_transformer(found, torch.float32, storage), True))[-1]
+    placed = under(found, last, storage)
+    for wanted, came in zip(blocks(whole), blocks(placed.value), strict=True):
+        here = [name for name, tensor in came.items() if not tensor.is_meta]  # all but what is called before the steps
+        assert sum(name.endswith(".scales") for name in here) > 1
+        assert all(torch.equal(came[name], wanted[name]) for name in here)
+    placed.close()
 
 
 def test_a_lora_stands_beside_blocks_that_come_and_go(deep: Example, found: Found) -> None:
