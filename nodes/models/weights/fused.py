@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nodes.models.weights.gguf import BLOCKS
+
 DEVICES = ("cuda",)
 NUMBERS = (torch.float32, torch.bfloat16, torch.float16)
 """What kernels write."""
@@ -27,29 +29,41 @@ SHOWN = 300  # characters of what a compiler said
 
 
 @cache
-def _loaded() -> tuple[Any, Any] | None:
-    """The kernels, and the operator "latentloom::unpack" for compiled graphs, which is there while this is kept."""
+def _kernels() -> Any:
+    """The kernels; None where there are none."""
     try:
-        kernels = importlib.import_module("nodes.models.weights.kernels")
+        return importlib.import_module("nodes.models.weights.kernels")
     except Exception as error:  # no Triton, or one for another torch, which fails in its own ways
         _say(f"Packed weights are unpacked by torch alone, since Triton cannot be used: {_short(error)}")
         return None
+
+
+@cache
+def _operator() -> torch.library.Library:
+    """The operator "latentloom::unpack" for compiled graphs, which is there while this is kept."""
     library = torch.library.Library("latentloom", "DEF")
     library.define("unpack(Tensor rows, str packing, SymInt columns, ScalarType dtype) -> Tensor")
     library.impl("unpack", _unpack, "CompositeExplicitAutograd")
     torch.library.register_fake("latentloom::unpack", _like, lib=library)
-    return kernels, library
+    return library
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def usable() -> bool:
-    """Whether there are kernels at all. A graph is made with the answer."""
-    return _loaded() is not None
+def opaque(device: str, packing: str) -> bool:
+    """Whether a graph is to have one operator for a packing. A graph is made with the answer.
+
+    On a GPU that is a kernel's; a CPU's compiler writes good code for rows, but does not follow how GGUF's blocks are
+    taken apart by words.
+    """
+    if (device not in DEVICES or _kernels() is None) and (device != "cpu" or BLOCKS.get(packing, (1, 0))[0] == 1):
+        return False
+    _operator()
+    return True
 
 
 def in_graph(rows: Tensor, packing: str, columns: int, dtype: torch.dtype) -> Tensor | None:
-    """The numbers (R, C) as one operator of the graph that is being made; None outside of one, and without kernels."""
-    if torch.compiler.is_compiling() and rows.device.type in DEVICES and dtype in NUMBERS and usable():
+    """The numbers (R, C) as one operator of the graph that is being made; None outside of one, or where none is."""
+    if torch.compiler.is_compiling() and dtype in NUMBERS and opaque(rows.device.type, packing):
         made: Tensor = torch.ops.latentloom.unpack(rows, packing, columns, dtype)
         return made
     return None
@@ -65,12 +79,12 @@ def fill(rows: Tensor, packing: str, out: Tensor) -> bool:
     fitting = out.dtype in NUMBERS and rows.is_contiguous() and out.is_contiguous() and rows.device == out.device
     if not fitting or rows.data_ptr() % 4 or not out.numel() or packing in REFUSED:
         return False
-    loaded = _loaded()
-    if loaded is None:
+    kernels = _kernels()
+    if kernels is None:
         return False
     try:
         with torch.cuda.device(rows.device) if rows.is_cuda else nullcontext():
-            loaded[0].launch(rows, packing, out)
+            kernels.launch(rows, packing, out)
     except Exception as error:  # Triton and its C compiler fail in many ways, torch's operations in none of them
         REFUSED[packing] = _short(error)
         _say(f"{packing} weights are unpacked by torch alone, since their kernel failed: {REFUSED[packing]}")
@@ -86,12 +100,12 @@ def in_fp8(x: Tensor) -> tuple[Tensor, Tensor] | None:
     fitting = x.device.type in DEVICES and not torch.compiler.is_compiling() and x.dtype in NUMBERS
     if not fitting or not x.is_contiguous() or not 0 < x.shape[1] <= LONGEST or not len(x) or TO_FP8 in REFUSED:
         return None
-    loaded = _loaded()
-    if loaded is None:
+    kernels = _kernels()
+    if kernels is None:
         return None
     try:
         with torch.cuda.device(x.device) if x.is_cuda else nullcontext():
-            made: tuple[Tensor, Tensor] = loaded[0].launch_to_fp8(x)
+            made: tuple[Tensor, Tensor] = kernels.launch_to_fp8(x)
             return made
     except Exception as error:
         REFUSED[TO_FP8] = _short(error)

@@ -18,14 +18,8 @@ from nodes.models.load import parts_of_transformer, place_transformer
 
 from .. import checkpoints as made
 from ..families import EXAMPLES, Example
+from ..weights.test_streamed import DEEP
 from .test_compiled import PROMPTS, Graphs, close, hooked, lora, painted
-
-DEEP: dict[str, dict[str, int]] = {
-    "flux1": {"double_blocks": 3, "single_blocks": 4},
-    "auraflow": {"double_blocks": 3, "single_blocks": 4},
-    "flux2": {"double_blocks": 3, "single_blocks": 4},
-    "lumina": {"layers": 7},
-}
 
 
 @pytest.fixture(params=EXAMPLES)
@@ -34,12 +28,15 @@ def deep(request: pytest.FixtureRequest) -> Example:
     return replace(example, config=replace(example.config, **DEEP[request.param]))
 
 
-@pytest.mark.parametrize(("storage", "name"), [("int8", "resident"), ("nf4", "prefetch"), ("unpacked", "disk")])
+@pytest.mark.parametrize(("storage", "name"), [("Q8_0", "lean"), ("nf4", "prefetch"), ("unpacked", "disk")])
 def test_one_graph_for_each_kind_of_block(deep: Example, storage: str, name: str, tmp_path: Path) -> None:
     with torch.device("meta"):
         state = made.drawn(deep.family.transformer.Transformer(deep.config))
     state = {name: tensor * (0.1 if tensor.ndim > 1 else 1) for name, tensor in state.items()}
-    found = detect(made.save(tmp_path / "m.safetensors", state, {"config": json.dumps(deep.beside)}))
+    if storage == "Q8_0":
+        found, storage = detect(made.save_gguf(tmp_path / "m.gguf", state, storage)[0], config=deep.beside), "packed"
+    else:
+        found = detect(made.save(tmp_path / "m.safetensors", state, {"config": json.dumps(deep.beside)}))
     every = plans(parts_of_transformer(found, torch.float32, storage), one_memory=False)
     plan = [one for one in every if one.name == name][-1]
     placed = place_transformer(found, torch.float32, "cpu", storage, plan)

@@ -72,9 +72,10 @@ def test_a_layer_takes_the_kernel_and_a_graph_takes_it_as_one_operator(interpret
 
 
 @pytest.mark.parametrize(
-    ("packing", "device", "operators"), [("Q4_K", "cuda", 1), ("nf4", "cuda", 1), ("int8", "cpu", 0)]
+    ("packing", "device", "operators"),
+    [("Q4_K", "cuda", 1), ("nf4", "cuda", 1), ("Q4_K", "cpu", 1), ("int8", "cpu", 0)],
 )
-def test_a_graph_for_a_gpu_has_the_operator_and_one_for_the_cpu_has_not(
+def test_a_graph_has_the_operator_but_where_the_cpus_compiler_does_as_well(
     packing: str, device: str, operators: int
 ) -> None:
     """Of tensors that only say that they are there."""
@@ -173,10 +174,10 @@ def told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> I
     """The log, where the CPU is taken for a device that has kernels."""
     monkeypatch.setattr(fused, "DEVICES", ("cpu",))
     monkeypatch.setattr(fused, "REFUSED", {})
-    fused._loaded.cache_clear()
+    fused._kernels.cache_clear()
     caplog.set_level(logging.WARNING)
     yield caplog
-    fused._loaded.cache_clear()
+    fused._kernels.cache_clear()
 
 
 def layer() -> PackedLinear:
