@@ -223,7 +223,7 @@ def test_out_of_memory_in_a_node_is_mended_once_and_then_told_with_numbers(make:
     assert end.status == "failed"
     assert [problem.code for problem in end.problems] == ["out-of-memory"], end.problems
     assert "Tried to allocate 2.00 GiB" in end.problems[0].what
-    assert "are free on cpu; held by flux 1.0 kB in use" in end.problems[0].what
+    assert "are free on cpu; held by flux (WEIGHTS) 1.0 kB in use" in end.problems[0].what
 
 
 @process_only
