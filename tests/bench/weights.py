@@ -1,9 +1,9 @@
 """How fast weights come from a file into a module, and how fast GGUF's blocks become numbers.
 
 Beside ours, in the same run: the physical read past the machine's cache, safetensors' own loader, and for a diffusers
-folder diffusers.
+folder diffusers; gguf's numpy, and ComfyUI-GGUF's functions where a checkout of it is given.
 
-    python tests/bench/weights.py [--megabytes 512] [--folder DIR]
+    python tests/bench/weights.py [--megabytes 512] [--folder DIR] [--comfyui-gguf CHECKOUT]
 
 Everything in one process with one torch thread (our loader reads with four threads of its own), in turn, least of
 several rounds. Cold means that the file's pages were dropped (`posix_fadvise`) before it was read. Prints Markdown.
@@ -22,7 +22,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import gguf
 import gguf.quants
@@ -69,38 +71,54 @@ def random_blocks(kind: str, rows: int, columns: int) -> np.ndarray:
     return data.reshape(rows, -1)
 
 
-def dequantisation(rounds: int) -> None:
-    """Bytes of float32 written per second, in processor time."""
+def functions_of(checkout: Path | None) -> Any:
+    """ComfyUI-GGUF's module `dequant`; None without a checkout."""
+    if checkout is None:
+        return None
+    spec = spec_from_file_location("comfyui_gguf_dequant", checkout / "dequant.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def dequantisation(rounds: int, checkout: Path | None) -> None:
+    """Bytes of float32 written per second, in processor time; beside them how long bfloat16 takes."""
+    peer = functions_of(checkout)
     rows = 512
     source = torch.randn(rows, COLUMNS)
     out = torch.empty_like(source)
     size = out.numel() * 4 / 1e9
     copy = size / least(lambda: out.copy_(source), rounds, time.process_time)
     print(f"memcpy of the same size: {copy:.1f} GB/s\n")
-    print("| blocks | gguf numpy | ours | times | of memcpy | ours, to bf16 |\n|---|---:|---:|---:|---:|---:|")
+    head = "| blocks | gguf numpy | ComfyUI-GGUF | ours | times the better | of memcpy | to bf16: ComfyUI-GGUF | ours |"
+    print(head + "\n|---" + "|---:" * 7 + "|")
     for kind in blocks.BLOCKS:
-        theirs, ours, short = (size / one for one in each(kind, random_blocks(kind, rows, COLUMNS), rounds))
-        print(
-            f"| {kind} | {theirs:.2f} | {ours:.2f} | {ours / theirs:.1f} | {ours / copy:.0%} | {short:.2f} |",
-            flush=True,
-        )
+        found = each(kind, random_blocks(kind, rows, COLUMNS), rounds, peer)
+        theirs, ours, short, other, other_short = (size / one if one else 0.0 for one in found)
+        cells = [kind, f"{theirs:.2f}", f"{other:.2f}", f"{ours:.2f}", f"{ours / max(theirs, other):.1f}"]
+        cells += [f"{ours / copy:.0%}", f"{other_short:.2f}", f"{short:.2f}"]
+        print(f"| {' | '.join(cells)} |", flush=True)
     print("\n| own packings | pack | unpack | of memcpy |\n|---|---:|---:|---:|")
     for method in METHODS:
         there, back = (size / one for one in both_ways(method, source, rounds))
         print(f"| {method} | {there:.2f} | {back:.2f} | {back / copy:.0%} |", flush=True)
 
 
-def each(kind: str, data: np.ndarray, rounds: int) -> list[float]:
-    """Seconds of gguf's numpy, of ours to float32 and to bfloat16, in turn so that all meet the same machine."""
+def each(kind: str, data: np.ndarray, rounds: int, peer: Any) -> list[float]:
+    """Seconds of gguf's numpy, of ours to float32 and to bfloat16, of ComfyUI-GGUF's to both (0 without it), in turn so
+    that all meet the same machine."""
     tensor, number = torch.from_numpy(data), gguf.GGMLQuantizationType[kind]
     single, half = (torch.empty(len(data), COLUMNS, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
-    runs: tuple[Callable[[], object], ...] = (
+    runs: list[Callable[[], object]] = [
         lambda: gguf.quants.dequantize(data, number),
         lambda: unpack(tensor, kind, single),
         lambda: unpack(tensor, kind, half),
-    )
+    ]
+    for dtype in (torch.float32, torch.bfloat16) if peer else ():
+        runs.append(lambda dtype=dtype: peer.dequantize(tensor, number, single.shape, dtype=dtype))
     turns = [[least(run, max(1, rounds // 3), time.process_time) for run in runs] for _ in range(3)]
-    return [min(turn[i] for turn in turns) for i in range(len(runs))]
+    return [min(turn[i] for turn in turns) if i < len(runs) else 0.0 for i in range(5)]
 
 
 def both_ways(method: str, source: torch.Tensor, rounds: int) -> tuple[float, float]:
@@ -283,11 +301,12 @@ if __name__ == "__main__":
     parser.add_argument("--megabytes", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--comfyui-gguf", type=Path, help="a checkout of city96/ComfyUI-GGUF")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     load = ", ".join(f"{number:.1f}" for number in os.getloadavg())
     print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, load average {load}\n")
-    dequantisation(arguments.rounds)
+    dequantisation(arguments.rounds, arguments.comfyui_gguf)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         loading(Path(name), arguments.megabytes, max(2, arguments.rounds // 3))
     print(f"\nMost memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
