@@ -21,7 +21,7 @@ from torch import Tensor
 
 from nodes.models.weights import fused
 
-CHUNK = 1 << 19
+CHUNK = 1 << 20
 """Numbers that are worked on at a time on a CPU: few enough for its cache, many enough for the calls to cost little."""
 
 FOUR_BITS = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
