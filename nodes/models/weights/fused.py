@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch import library as operators
 
 from nodes.models.weights.gguf import BLOCKS
 
+T = TypeVar("T")
 DEVICES = ("cuda",)
 NUMBERS = (torch.float32, torch.bfloat16, torch.float16)
 """What kernels write."""
@@ -39,13 +42,13 @@ def _kernels() -> Any:
 
 
 @cache
-def _operator() -> torch.library.Library:
+def _operator() -> operators.Library:
     """The operator "latentloom::unpack" for compiled graphs, which is there while this is kept."""
-    library = torch.library.Library("latentloom", "DEF")
-    library.define("unpack(Tensor rows, str packing, SymInt columns, ScalarType dtype) -> Tensor")
-    library.impl("unpack", _unpack, "CompositeExplicitAutograd")
-    torch.library.register_fake("latentloom::unpack", _like, lib=library)
-    return library
+    ours = operators.Library("latentloom", "DEF")
+    ours.define("unpack(Tensor rows, str packing, SymInt columns, ScalarType dtype) -> Tensor")
+    ours.impl("unpack", _unpack, "CompositeExplicitAutograd")
+    operators.register_fake("latentloom::unpack", _like, lib=ours)
+    return ours
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
@@ -79,17 +82,8 @@ def fill(rows: Tensor, packing: str, out: Tensor) -> bool:
     fitting = out.dtype in NUMBERS and rows.is_contiguous() and out.is_contiguous() and rows.device == out.device
     if not fitting or rows.data_ptr() % 4 or not out.numel() or packing in REFUSED:
         return False
-    kernels = _kernels()
-    if kernels is None:
-        return False
-    try:
-        with torch.cuda.device(rows.device) if rows.is_cuda else nullcontext():
-            kernels.launch(rows, packing, out)
-    except Exception as error:  # Triton and its C compiler fail in many ways, torch's operations in none of them
-        REFUSED[packing] = _short(error)
-        _say(f"{packing} weights are unpacked by torch alone, since their kernel failed: {REFUSED[packing]}")
-        return False
-    return True
+    said = f"{packing} weights are unpacked by torch alone, since their kernel failed"
+    return _launched(packing, rows, lambda kernels: kernels.launch(rows, packing, out) or True, said) or False
 
 
 def in_fp8(x: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -100,17 +94,22 @@ def in_fp8(x: Tensor) -> tuple[Tensor, Tensor] | None:
     fitting = x.device.type in DEVICES and not torch.compiler.is_compiling() and x.dtype in NUMBERS
     if not fitting or not x.is_contiguous() or not 0 < x.shape[1] <= LONGEST or not len(x) or TO_FP8 in REFUSED:
         return None
+    said = "Numbers are made float8 by torch alone, since their kernel failed"
+    return _launched(TO_FP8, x, lambda kernels: kernels.launch_to_fp8(x), said)
+
+
+def _launched(name: str, on: Tensor, launch: Callable[[Any], T], said: str) -> T | None:
+    """What a launch gives, on the device of `on`; None without kernels, and where it failed, which is then said."""
     kernels = _kernels()
     if kernels is None:
         return None
     try:
-        with torch.cuda.device(x.device) if x.is_cuda else nullcontext():
-            made: tuple[Tensor, Tensor] = kernels.launch_to_fp8(x)
-            return made
-    except Exception as error:
-        REFUSED[TO_FP8] = _short(error)
-        _say(f"Numbers are made float8 by torch alone, since their kernel failed: {REFUSED[TO_FP8]}")
-    return None
+        with torch.cuda.device(on.device) if on.is_cuda else nullcontext():
+            return launch(kernels)
+    except Exception as error:  # Triton and its C compiler fail in many ways, torch's operations in none of them
+        REFUSED[name] = _short(error)
+        _say(f"{said}: {REFUSED[name]}")
+        return None
 
 
 def _unpack(rows: Tensor, packing: str, columns: int, dtype: torch.dtype) -> Tensor:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from test_blocks import truth, valid
 from torch import Tensor
+from torch import library as operators
 
 from nodes.models.layers.packed import PackedLinear
 from nodes.models.weights import fused, kernels
@@ -109,7 +110,7 @@ def in_a_layer() -> dict[str, Any]:
     compiled = torch.compile(layer, backend=backend, fullgraph=True, dynamic=True)
     results = [own, compiled(x), compiled(torch.cat((x, x)))[:3]]
     made = len(calls)
-    checks = torch.library.opcheck(torch.ops.latentloom.unpack.default, (layer.weight, "Q4_K", 256, torch.float32))
+    checks = operators.opcheck(torch.ops.latentloom.unpack.default, (layer.weight, "Q4_K", 256, torch.float32))
     results.append(torch.compile(layer, fullgraph=True, dynamic=True)(x))
     same = [torch.allclose(by_torch, one, rtol=1e-5, atol=1e-5 * float(by_torch.abs().max())) for one in results]
     return {"same": same, "calls": made, "graph": seen, "checks": checks, "refused": fused.REFUSED}
