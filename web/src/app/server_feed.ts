@@ -45,6 +45,12 @@ export class ServerFeed {
   private round: ReturnType<typeof setTimeout> | undefined;
   private live: ReturnType<typeof connectLive> | null = null;
   private readonly ends = new Set<(run: RunMessage) => void>();
+  /** Runs whose end has been told. */
+  private readonly ended = new Set<string>();
+  /** What was heard of a run last, counted over all runs: an answer asked for before that is old. */
+  private readonly heard = new Map<string, number>();
+  private count = 0;
+  private readonly asking = new Map<string, Promise<void>>();
 
   constructor(
     private readonly client: Client,
@@ -179,6 +185,7 @@ export class ServerFeed {
 
   private statusOf(message: EventMessage): void {
     const data = message.data as Partial<RunMessage> & { status: RunMessage["status"] };
+    this.heard.set(message.run, ++this.count);
     const { runs } = this.server.getState();
     const known = runs.find(({ id }) => id === message.run);
     if (known) {
@@ -192,36 +199,58 @@ export class ServerFeed {
   }
 
   /** Ask for a run, and put it among those that are known. */
-  async refreshRun(id: string): Promise<void> {
-    const run = await this.client.run(id).catch(() => null);
-    if (!run) return;
+  refreshRun(id: string): Promise<void> {
+    const answer = this.asking.get(id) ?? this.askFor(id).finally(() => this.asking.delete(id));
+    this.asking.set(id, answer);
+    return answer;
+  }
+
+  private async askFor(id: string): Promise<void> {
+    let run: RunMessage | null;
+    let before: number;
+    do {
+      before = this.count;
+      run = await this.client.run(id).catch(() => null);
+      if (!run) return;
+    } while (this.heardSince(id, before)); // overtaken on its way
     this.know(run);
     if (!isOver(run.status)) return;
     const open = this.documentOf(id);
     if (open && open.run.getState().run === id) open.run.setState({ status: run.status, problems: run.problems });
-    for (const listener of this.ends) listener(run);
     if (run.files.length) this.later("outputs", () => this.refreshOutputs());
+    if (this.ended.has(id)) return;
+    this.ended.add(id);
+    for (const listener of this.ends) listener(run);
+  }
+
+  private heardSince(run: string, count: number): boolean {
+    return (this.heard.get(run) ?? 0) > count;
   }
 
   /** The answer to a submission. If the run has been heard of already, what was heard is newer. */
   begun(run: RunMessage): void {
-    if (!this.server.getState().runs.some(({ id }) => id === run.id)) this.know(run);
+    if (this.server.getState().runs.some(({ id }) => id === run.id)) return;
+    this.heard.set(run.id, ++this.count);
+    this.know(run);
   }
 
-  know(run: RunMessage): void {
+  private know(run: RunMessage): void {
     const { runs } = this.server.getState();
     const there = runs.some(({ id }) => id === run.id);
     const next = there ? runs.map((one) => (one.id === run.id ? run : one)) : [run, ...runs];
     this.server.setState({ runs: newestFirst(next) });
   }
 
-  async refreshQueue(): Promise<void> {
-    this.server.setState({ queue: await this.client.queue() });
-  }
+  /** Always asked again when something changes, and never twice at once: the last answer is the newest. */
+  readonly refreshQueue = oneAtATime(async () => this.server.setState({ queue: await this.client.queue() }));
 
-  async refreshRuns(): Promise<void> {
-    this.server.setState({ runs: newestFirst((await this.client.runs("?limit=100")).runs) });
-  }
+  readonly refreshRuns = oneAtATime(async () => {
+    const before = this.count;
+    const { runs } = await this.client.runs("?limit=100");
+    const newer = this.server.getState().runs.filter(({ id }) => this.heardSince(id, before));
+    const told = runs.filter(({ id }) => !newer.some((one) => one.id === id));
+    this.server.setState({ runs: newestFirst([...newer, ...told]) });
+  });
 
   // ── what passes ──
 
@@ -288,6 +317,28 @@ export class ServerFeed {
       }, SOON),
     );
   }
+}
+
+/** Work that is asked for while it is being done is done once more after that, however often it was asked for. */
+function oneAtATime(work: () => Promise<void>): () => Promise<void> {
+  let now: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
+  const start = () => {
+    now = work().finally(() => {
+      now = null;
+    });
+    return now;
+  };
+  return () => {
+    if (!now) return start();
+    next ??= now
+      .catch(() => null)
+      .then(() => {
+        next = null;
+        return start();
+      });
+    return next;
+  };
 }
 
 function onlyRunning<T extends { state: string }>(steps: Readonly<Record<string, T>>): Record<string, T> {

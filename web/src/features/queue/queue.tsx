@@ -79,7 +79,7 @@ function Waiting({ runs }: { runs: readonly RunMessage[] }): ReactNode {
   if (!runs.length) return null;
   const ids = runs.map(({ id }) => id);
   const order = (next: string[]) =>
-    void attempt(editor, async () => editor.server.setState({ queue: await editor.client.order(next) }));
+    void attempt(editor, () => editor.client.order(next).then(() => editor.feed.refreshQueue()));
   const move = (id: string, to: number) => {
     const rest = ids.filter((one) => one !== id);
     rest.splice(Math.max(0, Math.min(rest.length, to)), 0, id);
