@@ -33,7 +33,7 @@ def test_waiting_runs_are_put_in_front_and_cancelled_one_by_one_or_all(editor: E
 
 def test_a_cancelled_run_can_be_run_again(editor: EditorPage) -> None:
     page = editor.page
-    editor.input("paint", "steps").fill("2000")
+    editor.input("paint", "steps").fill("1000")
     editor.input("paint", "steps").press("Enter")
     editor.run()
     expect(page.get_by_role("progressbar", name="Running")).to_be_visible()
