@@ -25,7 +25,8 @@ def place_model(
     """Where a model paints.
 
     model: that paints
-    device: auto is where the worker computes; balanced shares its blocks out to all GPUs, by their memory
+    device: auto is where the worker computes; balanced shares its blocks out to all GPUs by their memory, and
+        where they have no room for it together, blocks come and go on one of them
     """
     return replace(model, placed_on=device)
 

@@ -228,12 +228,18 @@ class Model:
 
     def nbytes(self) -> int:
         beside = sum(one.lora.nbytes() for one in self.loras)
-        return self.footprint().total if self._several("cuda:0") else self.size + beside
+        return self.footprint().total if self._shared("cuda:0") else self.size + beside
 
-    def _several(self, first: str) -> tuple[str, ...]:
-        """The GPUs that it is shared out to; none if it is on one device."""
-        found = gpus(first) if self.placed_on == BALANCED else ()
-        return found if len(found) > 1 else ()
+    def _shared(self, first: str) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
+        """The GPUs that it is shared out to, and the number of each block's. None if it is on one device: where there
+        is only one, or where all of them together have no room and blocks have to come and go."""
+        devices = gpus(first) if self.placed_on == BALANCED else ()
+        where = shared_out(self._in_parts(), _room_of(devices)) if len(devices) > 1 else None
+        return None if where is None else (devices, where)
+
+    def _in_parts(self) -> Footprint:
+        """What the parts of the transformer take; headers are read."""
+        return parts_of_transformer(self.stored.found(), DTYPES[self.dtype], self.storage)
 
     def together(self) -> tuple[Recipe, ...]:
         """What `nodes.adapted.in_use` has in memory for it, in this order: a model's plan leaves room for its LoRAs."""
@@ -262,19 +268,16 @@ class Model:
         return count, self.config.latent_channels, height // space.downscale, width // space.downscale
 
     def footprint(self) -> Footprint:
-        parts = parts_of_transformer(self.stored.found(), DTYPES[self.dtype], self.storage)
-        several = self._several("cuda:0")
-        if several:  # what the first of them holds
-            where = shared_out(parts, _room_of(several))
-            elsewhere = sum(count for count, at in zip(parts.blocks, where, strict=True) if at)
+        parts, shared = self._in_parts(), self._shared("cuda:0")
+        if shared:  # what the first of them holds
+            elsewhere = sum(count for count, at in zip(parts.blocks, shared[1], strict=True) if at)
             parts = Footprint(parts.total - elsewhere)
         return replace(parts, always=parts.always + sum(one.lora.nbytes() for one in self.loras))
 
     def load(self, device: str, plan: Plan) -> Placed | Beside:
-        found, dtype, several = self.stored.found(), DTYPES[self.dtype], self._several(device)
-        if several:
-            where = shared_out(parts_of_transformer(found, dtype, self.storage), _room_of(several))
-            return _with(spread_transformer(found, dtype, self.storage, several, where), self.loras, device)
+        found, dtype, shared = self.stored.found(), DTYPES[self.dtype], self._shared(device)
+        if shared:
+            return _with(spread_transformer(found, dtype, self.storage, *shared), self.loras, device)
         return _with(place_transformer(found, dtype, device, self.storage, plan), self.loras, device)
 
 

@@ -21,7 +21,7 @@ from nodes.models.encoders.tekken import Words, load_words
 from nodes.models.encoders.tokenizer import Tokenizer, load_tokenizer
 from nodes.models.family import Family, Found, LatentFormat
 from nodes.models.layers.packed import settle
-from nodes.models.weights.fill import Dtype, Fillings, fill, prepared
+from nodes.models.weights.fill import Dtype, Filling, Fillings, fill, prepared
 from nodes.models.weights.part import Part
 from nodes.models.weights.pieces import Source
 from nodes.models.weights.place import Placed
@@ -58,37 +58,43 @@ def load_transformer(found: Found, dtype: Dtype, device: str = "cpu", storage: s
     storage  how its weights are kept in memory: one of STORAGES
     """
     module, rename = outline(found, storage)
-    part, copies = found.parts["transformer"], getattr(found.family and found.family.keys, "copies", None)
-    return _filled(module, part, rename, dtype, device, copies(part) if copies else {})
+    return _filled(module, found.parts["transformer"], rename, dtype, device, _copies(found))
 
 
 def place_transformer(found: Found, dtype: torch.dtype, device: str, storage: str, plan: Plan) -> Placed:
     """The same, in memory as a plan says."""
     if plan.name == "resident":
         return Placed(load_transformer(found, dtype, device, storage))
-    module, rename = outline(found, storage)
-    part, copies = found.parts["transformer"], getattr(found.family and found.family.keys, "copies", None)
-    filling = prepared(module, part.header, rename, dtype, copies(part) if copies else NO_COPIES)
-    return load_streamed(module, filling, device, plan)
+    return load_streamed(*_prepared(found, dtype, storage), device, plan)
 
 
 def spread_transformer(
     found: Found, dtype: torch.dtype, storage: str, devices: Sequence[str], where: Sequence[int]
 ) -> Placed:
     """The same on several devices. `where`: the number of each block's device."""
-    module, rename = outline(found, storage)
-    part, copies = found.parts["transformer"], getattr(found.family and found.family.keys, "copies", None)
-    filling = prepared(module, part.header, rename, dtype, copies(part) if copies else NO_COPIES)
+    module, filling = _prepared(found, dtype, storage)
     placed = load_spread(module, filling, devices, where)
     settle(module)
     return placed
 
 
-def shared_out(parts: Footprint, free: Sequence[int]) -> tuple[int, ...]:
-    """The number of each block's device, the first having all that is no block besides. All on the first, if not even
-    all of them together have room."""
+def _prepared(found: Found, dtype: torch.dtype, storage: str) -> tuple[nn.Module, Filling]:
+    """A transformer on `meta`, and what would fill it."""
+    module, rename = outline(found, storage)
+    return module, prepared(module, found.parts["transformer"].header, rename, dtype, _copies(found))
+
+
+def _copies(found: Found) -> Mapping[str, str]:
+    """Tensors of a transformer's file that are others once more, where its family has such."""
+    copies = getattr(found.family and found.family.keys, "copies", None)
+    return copies(found.parts["transformer"]) if copies else NO_COPIES
+
+
+def shared_out(parts: Footprint, free: Sequence[int]) -> tuple[int, ...] | None:
+    """The number of each block's device, the first having all that is no block besides. None if not even all of them
+    together have room."""
     rest = parts.total - sum(parts.blocks)
-    return balanced(parts.blocks, [max(0, free[0] - rest), *free[1:]]) or (0,) * len(parts.blocks)
+    return balanced(parts.blocks, [free[0] - rest, *free[1:]]) if free[0] >= rest else None
 
 
 def parts_of_transformer(found: Found, dtype: torch.dtype, storage: str = UNPACKED) -> Footprint:

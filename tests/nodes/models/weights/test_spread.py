@@ -61,7 +61,9 @@ def test_the_picture_is_the_same_and_activations_come_to_each_block(family: str,
     parts = parts_of_transformer(found, torch.float32)
     most = sum(parts.blocks) * 7 // 10
     where = shared_out(parts, [parts.total - sum(parts.blocks) + most, most])
-    assert set(where) == {0, 1}
+    assert where is not None and set(where) == {0, 1}
+    assert shared_out(parts, [parts.total - sum(parts.blocks) - 1, parts.total]) is None
+    assert shared_out(parts, [parts.total // 3, parts.total // 3]) is None, "then blocks come and go on one device"
     net = spread_transformer(found, torch.float32, "unpacked", ["cpu", "cpu"], where).value
     x, told = noise((1, example.config.latent_channels, 4, 6), 1), example.told(1, 5)
     spread, whole = (
