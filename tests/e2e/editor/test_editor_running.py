@@ -26,7 +26,7 @@ def set_number(editor: EditorPage, step: str, knob: str, value: str) -> None:
 
 def test_a_run_shows_its_progress_previews_and_picture_on_the_nodes(editor: EditorPage) -> None:
     page = editor.page
-    set_number(editor, "paint", "steps", "60")
+    set_number(editor, "paint", "steps", "200")
     page.evaluate(
         """() => {
             window.seen = { titles: new Set(), parts: new Set(), previews: new Set(), bars: new Set() };
