@@ -187,3 +187,37 @@ def test_two_fingers_zoom_about_what_is_between_them(served: EditorServer, new_p
     expect(percent).to_have_text(re.compile(rf"^({'|'.join(str(round(before * 1.5) + n) for n in (-1, 0, 1))}) %"))
     after = middle(editor.node("paint").locator(".ll-title"))
     assert abs(after[0] - x) < 3 and abs(after[1] - y) < 3
+
+
+def test_the_theme_has_colours_of_ones_own_and_says_what_is_hard_to_read(editor: EditorPage) -> None:
+    page = editor.page
+    colour = "name => getComputedStyle(document.documentElement).getPropertyValue(name).trim()"
+
+    def settings() -> Any:
+        page.keyboard.press("Control+,")
+        return page.get_by_role("dialog", name="Settings")
+
+    usual = page.evaluate(colour, "--surface-2")
+    dialog = settings()
+    dialog.get_by_role("combobox", name="Start from").select_option(label="Forest")
+    assert page.evaluate(colour, "--surface") == "#f8fcf9"
+    assert page.evaluate(colour, "--surface-2") != usual, "what follows from a colour follows"
+    dialog.get_by_label("Nodes", exact=True).fill("#20301f")
+    expect(dialog.get_by_text("Text on Nodes is hard to read")).to_be_visible()
+    expect(dialog.get_by_role("combobox", name="Start from")).to_have_value("")
+    expect(editor.node("paint").locator(".ll-head")).to_have_css("background-color", re.compile("rgb"))
+    assert page.evaluate(colour, "--node-bg") == "#20301f"
+    dialog.get_by_role("button", name="Nodes: back to the theme's").click()
+    expect(dialog.get_by_text("is hard to read")).to_have_count(0)
+    page.keyboard.press("Escape")
+    page.reload()
+    expect(editor.node("paint")).to_be_visible()
+    assert page.evaluate(colour, "--surface") == "#f8fcf9", "it is kept"
+    dialog = settings()
+    dialog.get_by_label("Contrast").select_option(label="High")
+    assert page.evaluate(colour, "--surface") in ("#ffffff", "#fff"), "high contrast has its own colours"
+    dialog.get_by_label("Contrast").select_option(label="Normal")
+    dialog.get_by_label("Theme", exact=True).select_option(label="Dark")
+    expect(dialog.get_by_role("region", name="Colours of the dark theme")).to_be_visible()
+    assert page.evaluate(colour, "--surface") == "#1c1f27", "the other theme is as it was"
+    page.keyboard.press("Escape")

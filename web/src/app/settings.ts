@@ -1,6 +1,8 @@
 /** What a person chose for this browser. Kept in its storage; broken or missing, the usual. */
 import { createStore, type StoreApi } from "zustand/vanilla";
+import { inFull } from "../core/color";
 import type { Json } from "../core/types";
+import { CHOICES, type Choice, chosenFor, NAMES, VARIABLES, variables } from "./theme_colors";
 
 export type Wheel = "auto" | "zoom" | "pan";
 /** How wires run from end to end. */
@@ -8,6 +10,8 @@ export type LinkStyle = "spline" | "straight" | "orthogonal";
 
 export interface Settings {
   theme: "system" | "light" | "dark";
+  /** Colours of a person's own: "dark.accent": "#rrggbb" (`theme_colors`). */
+  colors: Readonly<Record<string, string>>;
   contrast: "system" | "normal" | "more";
   text: "small" | "normal" | "large" | "larger";
   motion: "system" | "full" | "reduced";
@@ -30,6 +34,7 @@ export interface Settings {
 
 export const USUAL: Settings = {
   theme: "system",
+  colors: {},
   contrast: "system",
   text: "normal",
   motion: "system",
@@ -95,14 +100,41 @@ export function followTheme(store: SettingsStore, root: HTMLElement = document.d
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const more = matchMedia("(prefers-contrast: more)");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
+  let painted = "";
   const apply = () => {
-    const { theme, contrast, text, motion } = store.getState();
+    const { theme, colors, contrast, text, motion } = store.getState();
     root.dataset.theme = theme === "system" ? (dark.matches ? "dark" : "light") : theme;
     root.dataset.contrast = contrast === "system" ? (more.matches ? "more" : "normal") : contrast;
     root.dataset.text = text;
     root.dataset.motion = motion === "system" ? (still.matches ? "reduced" : "full") : motion;
+    const wanted = JSON.stringify([root.dataset.theme, root.dataset.contrast, colors]);
+    if (wanted === painted) return;
+    painted = wanted;
+    paint(root, root.dataset.contrast === "more" ? {} : colors);
   };
   apply();
   store.subscribe(apply);
   for (const query of [dark, more, still]) query.addEventListener("change", apply);
+}
+
+/** What the theme in use has by itself for each of the colours that may be chosen. */
+export function usualColors(root: HTMLElement = document.documentElement): Record<Choice, string> {
+  const own = VARIABLES.map((name) => [name, root.style.getPropertyValue(name)] as const).filter(([, value]) => value);
+  for (const [name] of own) root.style.removeProperty(name);
+  const style = getComputedStyle(root);
+  const found = NAMES.map((name) => [name, inFull(style.getPropertyValue(CHOICES[name]).trim())]);
+  for (const [name, value] of own) root.style.setProperty(name, value);
+  return Object.fromEntries(found);
+}
+
+/** Give the page the colours that were chosen for the theme it is in. */
+function paint(root: HTMLElement, colors: Settings["colors"]): void {
+  const chosen = chosenFor(root.dataset.theme === "dark" ? "dark" : "light", colors);
+  const wanted = Object.keys(chosen).length ? variables(chosen, usualColors(root)) : {};
+  for (const name of VARIABLES) {
+    const value = wanted[name] ?? "";
+    if (root.style.getPropertyValue(name) === value) continue;
+    if (value) root.style.setProperty(name, value);
+    else root.style.removeProperty(name);
+  }
 }

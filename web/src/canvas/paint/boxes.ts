@@ -1,11 +1,12 @@
 /** Nodes as they are seen from afar, and for the moment before their elements are there. */
 
 import type { StepRun } from "../../app/stores";
+import { mixed } from "../../core/color";
 import type { Rect } from "../../core/types";
 import { FAR } from "../camera";
 import type { SceneNode } from "../scene_types";
 import { fitText } from "./groups";
-import { inked, mixed, type Paints, safeColor, textScale, withAlpha } from "./palette";
+import { inked, type Paints, safeColor, textScale, withAlpha } from "./palette";
 import { traceSocket } from "./shapes";
 
 export interface BoxLook {

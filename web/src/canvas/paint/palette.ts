@@ -1,4 +1,5 @@
 /** The colours that are painted with, read from the page's CSS variables, so that themes need no code. */
+import { inFull, isColor, mixed } from "../../core/color";
 
 export interface Paints {
   canvas: string;
@@ -77,7 +78,7 @@ export function safeColor(color: string, usual: string): string {
 
 const faded = new Map<number, Map<string, string>>();
 
-/** A #rrggbb colour with an opacity from 0 to 1; other forms as they are. */
+/** A colour of hexadecimal digits with an opacity from 0 to 1; other forms as they are. */
 export function withAlpha(color: string, alpha: number): string {
   let made = faded.get(alpha);
   if (!made) {
@@ -89,35 +90,10 @@ export function withAlpha(color: string, alpha: number): string {
     const byte = Math.round(alpha * 255)
       .toString(16)
       .padStart(2, "0");
-    known = /^#[0-9a-f]{6}$/i.test(color) ? `${color}${byte}` : color;
+    known = isColor(color) ? `${inFull(color)}${byte}` : color;
     made.set(color, known);
   }
   return known;
-}
-
-const mixes = new Map<string, string>();
-
-/** So much of one #rrggbb colour over another; the first as it is if either has another form. */
-export function mixed(over: string, under: string, part: number): string {
-  const key = over + under + part;
-  let made = mixes.get(key);
-  if (made === undefined) {
-    const channels = (color: string) =>
-      /^#[0-9a-f]{6}$/i.test(color) ? [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16)) : null;
-    const [a, b] = [channels(over), channels(under)];
-    made =
-      a && b
-        ? `#${a
-            .map((one, at) =>
-              Math.round(one * part + b[at]! * (1 - part))
-                .toString(16)
-                .padStart(2, "0"),
-            )
-            .join("")}`
-        : over;
-    mixes.set(key, made);
-  }
-  return made;
 }
 
 /** A wire's or socket's colour as this theme draws it: pale ones are darkened on a light ground. */

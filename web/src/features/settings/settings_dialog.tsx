@@ -6,6 +6,7 @@ import { OPTIONS, type Option, type Settings } from "../../app/settings";
 import { folded } from "../../core/search";
 import { Dialog } from "../../ui/dialog";
 import { type Key, t } from "../../ui/text";
+import { ColorSettings } from "./color_settings";
 import { KeySettings } from "./key_settings";
 import { PackSettings } from "./pack_settings";
 import { Check, Line } from "./setting";
@@ -58,6 +59,7 @@ export default function SettingsDialog(): ReactNode {
             ))}
           </section>
         ) : null}
+        <ColorSettings words={words} />
         {canvas.length || checks.length ? (
           <section>
             <h3>{t("settings.canvas")}</h3>
