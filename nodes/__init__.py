@@ -39,8 +39,9 @@ HOOKS = {
     "inspect": "nodes.models.family:inspect",
     "starter": "nodes.workflows:starter",
 }
+STARTERS = {f"starter/{name}": f"models/starter/{name}" for name in ("flux1", "auraflow", "lumina", "flux2")}
 FILES = {
-    "checkpoint": {f"starter/{name}": f"models/starter/{name}" for name in ("flux1", "auraflow", "lumina", "flux2")},
+    **dict.fromkeys(("checkpoint", "model", "text_encoder", "vae"), STARTERS),  # each has all of them
     "workflow": {
         name: f"workflows/{name}.json"
         for name in ("starter", "img2img", "inpaint", "two_prompts", "again", "auraflow", "lumina", "flux2", "edit")

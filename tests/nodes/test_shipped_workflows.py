@@ -85,3 +85,19 @@ def test_it_runs_on_a_tiny_model(name: str, shared: Bench) -> None:
     ran = shared.good(steps, document=raw)
     files = ran.one("save")
     assert files.fresh()
+
+
+@pytest.mark.parametrize("name", ["flux1", "auraflow", "lumina", "flux2"])
+def test_a_starter_is_offered_wherever_a_part_of_it_is_wanted(name: str, shared: Bench) -> None:
+    starter = f"starter/{name}"
+    steps = {
+        "model": ("load_quantized", {"file": starter, "method": "int8"}),
+        "text": ("load_text_encoder", {"file": starter}),
+        "vae": ("load_vae", {"file": starter}),
+    }
+    for kind in ("model", "text_encoder", "vae"):
+        assert starter in shared.worker.files.names(kind)
+    ran = shared.run(steps, *steps)
+    assert ran.status == "succeeded", ran.problems
+    assert ran.one("model").family == ran.one("text").family
+    assert "matrices in int8" in ran.logs
