@@ -148,3 +148,95 @@ def test_an_input_published_inside_a_subgraph_is_set_from_outside(editor: Editor
     editor.run()
     editor.wait_done()
     expect(editor.socket(outer, "latent", "output")).to_have_class(has("ll-joined"))
+
+
+def draw(editor: EditorPage, *way: tuple[float, float]) -> None:
+    """Press at the first place and move over the others; the button stays down."""
+    editor.page.mouse.move(*way[0])
+    editor.page.mouse.down()
+    go(editor, *way[1:])
+
+
+def go(editor: EditorPage, *way: tuple[float, float]) -> None:
+    for place in way:
+        editor.page.mouse.move(*place, steps=4)
+
+
+def expect_chosen(editor: EditorPage, *steps: str) -> None:
+    found = editor.page.locator("[data-step]:has(.ll-node.ll-selected)")
+    expect(found).to_have_count(len(steps))
+    assert sorted(found.evaluate_all("all => all.map((one) => one.dataset.step)")) == sorted(steps)
+
+
+def test_a_line_drawn_around_nodes_chooses_them_while_it_is_drawn_and_escape_takes_it_back(editor: EditorPage) -> None:
+    page = editor.page
+    above, between, below = (box(editor, step) for step in ("prompt", "negative", "size"))  # one below the other
+    left, right = above["x"] - 14, above["x"] + above["width"]
+    end = below["y"] + below["height"] + 14
+    outside = [(left, above["y"] - 14), (right + 50, above["y"] - 14), (right + 50, end), (left, end)]
+    around_between = [
+        (left, below["y"] - 14),
+        (right + 16, below["y"] - 14),
+        (right + 16, between["y"] - 14),
+        (left, between["y"] - 14),
+    ]
+    editor.node("save").locator(".ll-head").click()
+    page.keyboard.down("Control")
+    page.keyboard.down("Alt")
+    draw(editor, *outside)
+    expect(page.locator("polygon.ll-box")).to_be_visible()
+    expect_chosen(editor, "prompt", "negative", "size")
+    go(editor, *around_between)
+    expect_chosen(editor, "prompt", "size")
+    page.keyboard.up("Control")
+    page.keyboard.up("Alt")
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    expect(page.locator("polygon.ll-box")).to_have_count(0)
+    expect_chosen(editor, "save")
+    page.keyboard.down("Control")
+    page.keyboard.down("Alt")
+    draw(editor, *outside, *around_between)
+    page.mouse.up()
+    page.keyboard.up("Control")
+    page.keyboard.up("Alt")
+    expect(page.locator("polygon.ll-box")).to_have_count(0)
+    expect_chosen(editor, "prompt", "size")
+    assert editor.said() == "2 selected"
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(keys.get_by_text("Ctrl+Alt-drag the ground")).to_be_visible()
+
+
+def test_a_line_around_adds_takes_away_and_takes_what_is_wholly_inside_with_the_keys_of_the_box(
+    editor: EditorPage,
+) -> None:
+    page = editor.page
+    above, below = box(editor, "prompt"), box(editor, "negative")
+    left, right = above["x"] - 14, above["x"] + above["width"] + 14
+    middle_below = below["y"] + below["height"] / 2
+    way = [(left, above["y"] - 14), (right, above["y"] - 14), (right, middle_below), (left, middle_below)]
+
+    def drawn(*keys: str, again: str = "") -> None:
+        for key in ("Control", "Alt", *keys):
+            page.keyboard.down(key)
+        draw(editor, *way[:2])
+        if again:
+            page.keyboard.up(again)
+            go(editor, way[2])
+            page.keyboard.down(again)
+        go(editor, *way[2:])
+        page.mouse.up()
+        for key in ("Control", "Alt", *keys):
+            page.keyboard.up(key)
+
+    editor.node("save").locator(".ll-head").click()
+    drawn("Shift")
+    expect_chosen(editor, "negative", "prompt", "save")
+    drawn(again="Control")  # the lower one is only half inside
+    expect_chosen(editor, "prompt")
+    drawn("Shift")
+    drawn(again="Alt")
+    expect_chosen(editor)
+    drawn()
+    expect_chosen(editor, "negative", "prompt")

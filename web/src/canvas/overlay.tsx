@@ -1,4 +1,4 @@
-/** Above the nodes while something goes on: the wire that is drawn, the box, the guides. Redrawn only then. */
+/** Above the nodes while something goes on: the wire that is drawn, the box, the line around, the guides. Redrawn only then. */
 
 import { useEffect, useRef } from "react";
 import { useStore } from "zustand";
@@ -15,9 +15,10 @@ export function Overlay() {
   const stage = useStage();
   const pending = useUi((ui) => ui.pending);
   const box = useUi((ui) => ui.box);
+  const lasso = useUi((ui) => ui.lasso);
   const guides = useUi((ui) => ui.guides);
   const knife = useUi((ui) => ui.knife);
-  const active = pending !== null || box !== null || knife !== null || guides.length > 0;
+  const active = pending !== null || box !== null || lasso !== null || knife !== null || guides.length > 0;
   const camera = useStore(stage.stores.view, (view) => (active ? view.viewport : null));
   if (!active || !camera) return null;
   const { x, y, zoom } = camera;
@@ -26,6 +27,7 @@ export function Overlay() {
       <svg className="ll-overlay" aria-hidden="true">
         <g transform={`translate(${x} ${y}) scale(${zoom})`}>
           {box && <rect className="ll-box" {...box} />}
+          {lasso && <polygon className="ll-box" points={lasso.map((at) => at.join(" ")).join(" ")} />}
           {guides.map((guide) =>
             guide.axis === "x" ? (
               <line

@@ -45,6 +45,8 @@ export interface Pending {
 export interface UiState {
   pending: Pending | null;
   box: Rect | null;
+  /** A line around what is being chosen; it closes itself. */
+  lasso: readonly Point[] | null;
   /** A stroke that cuts wires, and those it has crossed. */
   knife: { stroke: readonly Point[]; cut: ReadonlySet<string> } | null;
   guides: readonly Guide[];
@@ -84,6 +86,7 @@ export interface Counts {
 const NO_UI: UiState = {
   pending: null,
   box: null,
+  lasso: null,
   knife: null,
   guides: [],
   hoveredLink: null,

@@ -188,18 +188,24 @@ function onLine(a: Point, b: Point, p: Point): Point {
 
 /** Whether a stroke from `a` to `b` cuts the curve. */
 export function crosses(curve: Curve, a: Point, b: Point): boolean {
+  for (const [from, to] of chords(curve)) if (cutting(from, to, a, b)) return true;
+  return false;
+}
+
+/** The curve as straight pieces from end to end: close enough for what is drawn by hand. */
+export function* chords(curve: Curve): Iterable<[Point, Point]> {
   for (let segment = 0; segment < segments(curve); segment += 1) {
     let from = pointAt(curve, segment, 0);
     for (let n = 1; n <= SAMPLES; n += 1) {
       const to = pointAt(curve, segment, n / SAMPLES);
-      if (cutting(from, to, a, b)) return true;
+      yield [from, to];
       from = to;
     }
   }
-  return false;
 }
 
-function cutting(a: Point, b: Point, c: Point, d: Point): boolean {
+/** Whether the line from `a` to `b` cuts the one from `c` to `d`. */
+export function cutting(a: Point, b: Point, c: Point, d: Point): boolean {
   const side = (p: Point, q: Point, r: Point): number =>
     Math.sign((q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0]));
   return side(a, b, c) !== side(a, b, d) && side(c, d, a) !== side(c, d, b);

@@ -12,6 +12,7 @@ import { isField } from "./driver";
 import { enter } from "./enter";
 import type { Intent, Pointer } from "./gesture";
 import { knife } from "./knife";
+import { lasso } from "./lasso";
 import { pan } from "./pan";
 import { resizeGroup, resizeNode, resizeNote } from "./resize";
 
@@ -84,7 +85,8 @@ function thing(stage: Stage, id: string): Intent {
 }
 
 function ground(stage: Stage, from: Pointer) {
-  if (from.alt && !from.shift && !from.ctrl) return knife(stage, from);
+  if (from.alt && from.ctrl) return lasso(stage, from);
+  if (from.alt && !from.shift) return knife(stage, from);
   return from.shift || from.ctrl ? boxSelect(stage, from) : pan(stage, from);
 }
 

@@ -6,6 +6,8 @@ export const GESTURES: readonly (readonly [what: Key, how: Key])[] = [
   ["gesture.add", "gesture.add-how"],
   ["gesture.box", "gesture.box-how"],
   ["gesture.box-less", "gesture.box-less-how"],
+  ["gesture.lasso", "gesture.lasso-how"],
+  ["gesture.lasso-less", "gesture.lasso-less-how"],
   ["gesture.copy", "gesture.copy-how"],
   ["gesture.extract", "gesture.extract-how"],
   ["gesture.insert", "gesture.insert-how"],
