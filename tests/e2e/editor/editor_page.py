@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from editor_server import ROOT
 from playwright.sync_api import Locator, Page, expect
 
 NODES = "[data-step]"
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 class EditorPage:
@@ -179,6 +181,14 @@ def has(name: str) -> Any:
     import re
 
     return re.compile(rf"(^|\s){name}(\s|$)")
+
+
+def findings(editor: EditorPage) -> list[str]:
+    """What axe-core finds that is serious or worse."""
+    editor.page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = editor.page.evaluate("async () => (await axe.run()).violations")
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    return [f"{one['id']}: {node['html'][:160]}" for one in serious for node in one["nodes"]]
 
 
 def plain(document: dict[str, Any]) -> dict[str, Any]:

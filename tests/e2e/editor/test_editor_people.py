@@ -9,20 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from editor_page import EditorPage, has, middle
-from editor_server import ROOT, EditorServer
+from editor_page import EditorPage, findings, has, middle
+from editor_server import EditorServer
 from playwright.sync_api import expect
 
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 BUDGET = 350 * 1024
-
-
-def findings(editor: EditorPage) -> list[str]:
-    """What axe-core finds that is serious or worse."""
-    editor.page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = editor.page.evaluate("async () => (await axe.run()).violations")
-    serious = [one for one in found if one["impact"] in ("serious", "critical")]
-    return [f"{one['id']}: {node['html'][:160]}" for one in serious for node in one["nodes"]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

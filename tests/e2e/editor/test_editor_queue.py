@@ -79,33 +79,6 @@ def test_a_picture_of_the_gallery_says_how_it_was_made_and_opens_as_its_workflow
     expect(editor.input("paint", "seed")).to_have_value("77")
 
 
-def test_two_pictures_are_compared_by_an_edge_or_beside_each_other(editor: EditorPage) -> None:
-    page = editor.page
-    for count, seed in enumerate(("5", "6"), 1):
-        editor.input("paint", "seed").fill(seed)
-        editor.input("paint", "seed").press("Enter")
-        editor.run()
-        editor.wait_done(count)
-    page.get_by_role("button", name="Gallery").click()
-    pictures = page.locator(".gallery .picture")
-    pictures.first.click()
-    viewer = page.get_by_role("dialog")
-    viewer.get_by_role("button", name="Compare").click()
-    viewer.locator(".strip .picture").nth(1).click()
-    edge = viewer.get_by_role("slider", name="How much of the other picture is seen")
-    above = viewer.locator(".compare img").nth(1)
-    assert "50%" in (above.get_attribute("style") or "")
-    edge.focus()
-    page.keyboard.press("Home")
-    assert "0%" in (above.get_attribute("style") or "") and "50%" not in (above.get_attribute("style") or "")
-    shown = [one.get_attribute("src") for one in viewer.locator(".compare img").all()]
-    assert len(set(shown)) == 2
-    viewer.get_by_role("button", name="Beside each other").click()
-    assert [one.get_attribute("src") for one in viewer.locator(".beside img").all()] == shown
-    viewer.get_by_role("button", name="Stop comparing").click()
-    expect(viewer.locator(".beside")).to_have_count(0)
-
-
 def test_templates_say_whether_their_models_are_there(editor: EditorPage) -> None:
     page = editor.page
     page.get_by_role("button", name="Workflows and templates").click()

@@ -2,6 +2,7 @@
 
 import { around } from "../core/geometry";
 import type { Rect } from "../core/types";
+import { wantsLessMotion } from "../ui/motion";
 import { between, type Camera, fitted } from "./camera";
 import type { Stage } from "./stage";
 
@@ -92,10 +93,6 @@ export class Flight {
     ];
   }
 }
-
-/** By the system, or by the editor's own setting. */
-const wantsLessMotion = (): boolean =>
-  document.documentElement.dataset.motion === "reduced" || matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** A node far away is mounted only after the camera has come near: wait for its element, some frames at most. */
 export function focusWhenThere(stage: Stage, step: string, field: string | undefined, frames = 60): void {

@@ -1,30 +1,49 @@
-import { Columns2, SquareSplitHorizontal } from "lucide-react";
+import { Columns2, GalleryHorizontalEnd, SquareSplitHorizontal } from "lucide-react";
 import { type ReactNode, useRef, useState } from "react";
 import { IconButton } from "../../ui/button";
 import { t } from "../../ui/text";
+import { Flicker } from "./flicker";
 
-/** Two pictures: on one place, with an edge that uncovers one or the other; or beside each other. */
-export function Compare({ one, other }: { one: string; other: string }): ReactNode {
-  const [beside, setBeside] = useState(false);
+export interface Compared {
+  src: string;
+  name: string;
+}
+
+const MODES = [
+  { mode: "over", label: "gallery.over", Icon: SquareSplitHorizontal },
+  { mode: "beside", label: "gallery.beside", Icon: Columns2 },
+  { mode: "flicker", label: "gallery.flicker", Icon: GalleryHorizontalEnd },
+] as const;
+
+/** Two pictures: on one place, with an edge that uncovers one or the other; beside each other; or by turns. */
+export function Compare({ one, other }: { one: Compared; other: Compared }): ReactNode {
+  const [mode, setMode] = useState<(typeof MODES)[number]["mode"]>("over");
+  const [at, show] = useState<0 | 1>(0);
   return (
-    <>
-      {beside ? (
+    // biome-ignore lint/a11y/noStaticElementInteractions: a key wherever the focus is in it; the picture itself is a button.
+    <div
+      className="comparing"
+      onKeyDown={(event) => {
+        if (event.ctrlKey || event.metaKey || event.altKey || event.key.toLowerCase() !== "x") return;
+        if (mode === "flicker") show(at === 0 ? 1 : 0);
+      }}
+    >
+      {mode === "over" ? <Slider one={one.src} other={other.src} /> : null}
+      {mode === "beside" ? (
         <div className="beside">
-          <img src={one} alt={t("gallery.this")} />
-          <img src={other} alt={t("gallery.that")} />
+          <img src={one.src} alt={t("gallery.this")} />
+          <img src={other.src} alt={t("gallery.that")} />
         </div>
-      ) : (
-        <Slider one={one} other={other} />
-      )}
-      <div className="compare-modes" role="toolbar" aria-label={t("gallery.compare")}>
-        <IconButton label={t("gallery.over")} aria-pressed={!beside} onClick={() => setBeside(false)}>
-          <SquareSplitHorizontal size={16} />
-        </IconButton>
-        <IconButton label={t("gallery.beside")} aria-pressed={beside} onClick={() => setBeside(true)}>
-          <Columns2 size={16} />
-        </IconButton>
+      ) : null}
+      {mode === "flicker" ? <Flicker pictures={[one, other]} at={at} show={show} /> : null}
+      <div className="over-picture compare-modes" role="toolbar" aria-label={t("gallery.compare")}>
+        {MODES.map(({ mode: each, label, Icon }) => (
+          <IconButton key={each} label={t(label)} aria-pressed={mode === each} onClick={() => setMode(each)}>
+            <Icon size={16} />
+          </IconButton>
+        ))}
       </div>
-    </>
+    </div>
   );
 }
 

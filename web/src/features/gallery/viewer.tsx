@@ -20,6 +20,8 @@ export default function Viewer(): ReactNode {
   const { files, at, against } = viewer;
   const file = files[at];
   if (!file) return null;
+  const seen = ({ id, name }: { id: string; name: string }) => ({ src: client.fileUrl(id), name });
+  const other = files.find(({ id }) => id === against);
   const close = () => shell.setState({ viewer: null });
   const turn = (by: number) => shell.setState({ viewer: { ...viewer, at: (at + by + files.length) % files.length } });
   const choose = (index: number) => {
@@ -34,6 +36,7 @@ export default function Viewer(): ReactNode {
     else if (files.length === 2) shell.setState({ viewer: { ...viewer, against: files[1 - at]?.id ?? null } });
     else setPicking(!picking);
   };
+  const comparing = t(against ? "gallery.stop" : "gallery.compare");
   return (
     <Dialog title={file.name} close={close} size="full" bare>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: arrows turn pages wherever the focus is; there are buttons too. */}
@@ -47,8 +50,8 @@ export default function Viewer(): ReactNode {
       >
         <div className="look">
           <div className="frame">
-            {against ? (
-              <Compare one={client.fileUrl(file.id)} other={client.fileUrl(against)} />
+            {other ? (
+              <Compare one={seen(file)} other={seen(other)} />
             ) : (
               <Picture src={client.fileUrl(file.id)} alt={file.name} />
             )}
@@ -82,9 +85,14 @@ export default function Viewer(): ReactNode {
           ) : null}
         </div>
         <Facts file={file} close={close}>
-          <Button aria-pressed={picking || against !== null} disabled={files.length < 2} onClick={compare}>
+          <Button
+            aria-pressed={picking || against !== null}
+            disabled={files.length < 2}
+            title={comparing}
+            onClick={compare}
+          >
             <GitCompareArrows size={14} />
-            {against ? t("gallery.stop") : t("gallery.compare")}
+            <span>{comparing}</span>
           </Button>
         </Facts>
       </div>
@@ -141,9 +149,9 @@ function Facts({ file, close, children }: { file: FileMessage; close: () => void
       </Button>
       <div className="row">
         {children}
-        <a className="button" href={editor.client.fileUrl(file.id)} download={file.name}>
+        <a className="button" href={editor.client.fileUrl(file.id)} download={file.name} title={t("gallery.download")}>
           <Download size={14} />
-          {t("gallery.download")}
+          <span>{t("gallery.download")}</span>
         </a>
       </div>
       <dl>
