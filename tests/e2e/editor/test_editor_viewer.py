@@ -37,7 +37,7 @@ def sources(pictures: Locator) -> list[str | None]:
 def test_two_pictures_are_compared_by_an_edge_or_beside_each_other(editor: EditorPage) -> None:
     viewer = compared(editor)
     edge = viewer.get_by_role("slider", name="How much of the other picture is seen")
-    above = viewer.locator(".compare img").nth(1)
+    above = viewer.locator(".compare .above")
     assert "50%" in (above.get_attribute("style") or "")
     edge.focus()
     editor.page.keyboard.press("Home")
@@ -134,3 +134,70 @@ def test_the_buttons_beside_a_picture_are_on_one_line_and_say_what_they_do(edito
                 seen = one.locator("span").bounding_box()
                 assert seen is not None and (seen["height"] > 1) == words, (width, text)
                 expect(one).to_have_attribute("title", name)
+
+
+def test_one_looks_closer_at_a_place_and_sees_the_same_place_of_the_picture_that_it_is_compared_with(
+    editor: EditorPage,
+) -> None:
+    page, viewer = editor.page, compared(editor)
+    pictures = viewer.locator(".pane img")
+
+    def look() -> tuple[float, float, float]:
+        """Zoom, and where the middle of the picture is: of all pictures the same."""
+        seen = {one.evaluate("one => getComputedStyle(one).transform") for one in pictures.all()}
+        assert len(seen) == 1
+        matrix = seen.pop()
+        if matrix == "none":
+            return 1, 0, 0
+        numbers = [float(one) for one in matrix.removeprefix("matrix(").removesuffix(")").split(",")]
+        return numbers[0], numbers[4], numbers[5]
+
+    def percent() -> int:
+        return int((viewer.locator(".zoom-bar .percent").text_content() or "").removesuffix(" %"))
+
+    assert look() == (1, 0, 0)
+    whole = percent()
+    assert whole > 300, "a picture of 128 pixels is shown larger than it is"
+    x, y = middle(pictures.first)
+    page.mouse.move(x + 100, y - 50)
+    page.mouse.wheel(0, -500)
+    expect(viewer.locator(".frame")).to_have_class(re.compile(r"\bnear\b"))
+    zoom, right, down = look()
+    assert zoom > 1.3
+    assert (right, down) == pytest.approx((100 * (1 - zoom), -50 * (1 - zoom)), abs=1), "what is at the pointer stays"
+    assert percent() == pytest.approx(whole * zoom, abs=1)
+    viewer.get_by_role("button", name="Beside each other").click()
+    assert look()[0] == zoom
+    x, y = middle(viewer.locator(".beside .pane").nth(1))
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 30, y + 20, steps=4)
+    page.mouse.up()
+    moved = look()
+    assert moved[2] > down
+    viewer.get_by_role("button", name="By turns").click()
+    flicker = viewer.get_by_role("button", name="Show the other picture")
+    before = viewer.locator(".pane:not(.away) img").get_attribute("src")
+    x, y = middle(flicker)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y, steps=4)
+    page.mouse.up()
+    assert look()[1] > moved[1], "a drag moves"
+    assert viewer.locator(".pane:not(.away) img").get_attribute("src") == before, "and does not press the button"
+    flicker.click()
+    assert viewer.locator(".pane:not(.away) img").get_attribute("src") != before
+    assert findings(editor) == []
+    page.keyboard.press("0")
+    expect(viewer.get_by_role("button", name="Show all of it")).to_be_disabled()
+    assert look() == (1, 0, 0)
+    page.keyboard.press("+")
+    at = look()
+    page.keyboard.press("Shift+ArrowRight")
+    assert look()[0] == at[0] == 1.5 and look()[1] < at[1]
+    viewer.get_by_role("button", name="Stop comparing").click()
+    assert look() == (1, 0, 0), "another picture is seen as a whole"
+    viewer.locator(".pane").dblclick()
+    assert look()[0] == 2
+    viewer.locator(".pane").dblclick()
+    assert look() == (1, 0, 0)

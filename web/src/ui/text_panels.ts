@@ -128,6 +128,8 @@ export const PANEL_TEXTS = {
   "gallery.stop": "Stop comparing",
   "gallery.open": "Open as workflow",
   "gallery.download": "Download",
+  "gallery.closer": "Look closer",
+  "gallery.whole": "Show all of it",
   "gallery.previous": "Previous picture",
   "gallery.next": "Next picture",
   "gallery.slider": "How much of the other picture is seen",

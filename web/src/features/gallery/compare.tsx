@@ -2,6 +2,7 @@ import { Columns2, GalleryHorizontalEnd, SquareSplitHorizontal } from "lucide-re
 import { type ReactNode, useRef, useState } from "react";
 import { IconButton } from "../../ui/button";
 import { t } from "../../ui/text";
+import { Pane } from "./closer";
 import { Flicker } from "./flicker";
 
 export interface Compared {
@@ -31,8 +32,8 @@ export function Compare({ one, other }: { one: Compared; other: Compared }): Rea
       {mode === "over" ? <Slider one={one.src} other={other.src} /> : null}
       {mode === "beside" ? (
         <div className="beside">
-          <img src={one.src} alt={t("gallery.this")} />
-          <img src={other.src} alt={t("gallery.that")} />
+          <Pane src={one.src} alt={t("gallery.this")} />
+          <Pane src={other.src} alt={t("gallery.that")} />
         </div>
       ) : null}
       {mode === "flicker" ? <Flicker pictures={[one, other]} at={at} show={show} /> : null}
@@ -49,7 +50,7 @@ export function Compare({ one, other }: { one: Compared; other: Compared }): Rea
 
 /** An edge that is dragged, or moved with the arrows. */
 function Slider({ one, other }: { one: string; other: string }): ReactNode {
-  const above = useRef<HTMLImageElement>(null);
+  const above = useRef<HTMLDivElement>(null);
   const edge = useRef<HTMLDivElement>(null);
   const show = (percent: number) => {
     if (above.current) above.current.style.clipPath = `inset(0 0 0 ${percent}%)`;
@@ -57,8 +58,10 @@ function Slider({ one, other }: { one: string; other: string }): ReactNode {
   };
   return (
     <div className="compare">
-      <img src={one} alt="" />
-      <img ref={above} src={other} alt="" style={{ clipPath: "inset(0 0 0 50%)" }} />
+      <Pane src={one} />
+      <div ref={above} className="above" style={{ clipPath: "inset(0 0 0 50%)" }}>
+        <Pane src={other} />
+      </div>
       <div ref={edge} className="edge" />
       <input
         type="range"

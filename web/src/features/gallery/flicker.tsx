@@ -3,6 +3,7 @@ import { type ReactNode, useEffect, useId, useState } from "react";
 import { IconButton } from "../../ui/button";
 import { wantsLessMotion } from "../../ui/motion";
 import { t } from "../../ui/text";
+import { Pane } from "./closer";
 import type { Compared } from "./compare";
 
 /** Changes a second. Five are two and a half flashes: more than three can bring on a seizure (WCAG 2.3.1). */
@@ -37,8 +38,7 @@ export function Flicker({ pictures, at, show }: Props): ReactNode {
         onClick={() => show(other)}
       >
         {pictures.map(({ src }, index) => (
-          // Decoded with the page, so that the first change shows no gap.
-          <img key={index} src={src} alt="" className={index === at ? "shown" : ""} decoding="sync" />
+          <Pane key={index} src={src} shown={index === at} />
         ))}
       </button>
       <div className="over-picture flicker-bar">

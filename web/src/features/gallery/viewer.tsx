@@ -9,6 +9,7 @@ import { readDocument } from "../../core/document";
 import { Button, IconButton } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
 import { duration, moment, size, t } from "../../ui/text";
+import { Closer, Pane } from "./closer";
 import { Compare } from "./compare";
 import "./gallery.css";
 
@@ -49,13 +50,13 @@ export default function Viewer(): ReactNode {
         }}
       >
         <div className="look">
-          <div className="frame">
+          <Closer key={`${file.id} ${against}`}>
             {other ? (
               <Compare one={seen(file)} other={seen(other)} />
             ) : (
-              <Picture src={client.fileUrl(file.id)} alt={file.name} />
+              <Pane src={client.fileUrl(file.id)} alt={file.name} />
             )}
-          </div>
+          </Closer>
           {files.length > 1 && !against ? (
             <>
               <IconButton className="turn back" label={t("gallery.previous")} onClick={() => turn(-1)}>
@@ -97,19 +98,6 @@ export default function Viewer(): ReactNode {
         </Facts>
       </div>
     </Dialog>
-  );
-}
-
-/** Small pictures are shown pixel by pixel. */
-function Picture({ src, alt }: { src: string; alt: string }): ReactNode {
-  const [small, setSmall] = useState(false);
-  return (
-    <img
-      src={src}
-      alt={alt}
-      className={small ? "pixels" : ""}
-      onLoad={(event) => setSmall(event.currentTarget.naturalWidth < 256)}
-    />
   );
 }
 
