@@ -49,6 +49,19 @@ def test_its_graph_has_nothing_of_how_it_looks():
     }
 
 
+def test_what_is_hidden_and_locked_on_the_canvas_is_kept_and_changes_nothing_that_runs():
+    raw = document(definitions={"half": {"title": "", "inputs": [], "outputs": [], "steps": {}, "groups": []}})
+    usual = open_document(raw, DEFS)[0].graph().to_json()
+    raw["steps"]["n"] |= {"locked": True, "hidden": ["value"]}
+    raw["definitions"]["half"]["steps"]["n"] = raw["steps"]["n"]
+    for groups in (raw["groups"], raw["definitions"]["half"]["groups"]):
+        groups.append({"id": "group", "title": "", "locked": True, "position": [0, 0], "size": [400, 300]})
+    opened, problems = open_document(raw, DEFS)
+    assert problems == []
+    assert opened.to_json() == raw
+    assert opened.graph().to_json() == usual
+
+
 def test_a_node_nobody_knows_stays_with_its_values_and_wires():
     raw = document()
     raw["steps"]["x"] = {

@@ -26,6 +26,7 @@ export function showcase(): Document {
     color: "#5b8def",
     rect: { x: 316, y: -56, width: 312, height: 470 },
     collapsed: false,
+    locked: false,
     members: null,
     extra: {},
   };

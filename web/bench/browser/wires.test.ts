@@ -166,6 +166,57 @@ describe.skipIf(!hasBrowser)("wires cut, carried over and closed", () => {
     expect(await page.evaluate(() => window.__bench.view.getState().selection.size)).toBe(1);
   });
 
+  it("a locked frame is not moved, resized nor taken by a box; a copy dragged away with Alt is free", async () => {
+    const { page } = bench;
+    await page.evaluate(() => {
+      const made = structuredClone(window.__bench.document.getState());
+      made.groups.prompt!.locked = true;
+      return window.__bench.load(made);
+    });
+    await settled(page);
+    const groups = () => page.evaluate(() => window.__bench.document.getState().groups);
+    const spot = (x: number, y: number) =>
+      page.evaluate(
+        ([cx, cy]) => {
+          const { camera } = window.__bench.stage!;
+          return [cx! * camera.zoom + camera.x, cy! * camera.zoom + camera.y] as [number, number];
+        },
+        [x, y],
+      );
+    const before = await groups();
+    const { x, y, width, height } = before.prompt!.rect;
+    for (const at of [
+      [x + 60, y + 12],
+      [x + width - 6, y + height - 6],
+    ] as const) {
+      const from = await spot(...at);
+      const camera = await page.evaluate(() => window.__bench.stage!.camera.x);
+      await drag(page, from, [from[0] - 30, from[1] + 20]);
+      expect((await page.evaluate(() => window.__bench.stage!.camera.x)) - camera).toBeCloseTo(-30, 0);
+      expect(await groups()).toEqual(before);
+    }
+    const bar = await spot(x + 60, y + 12);
+    await page.mouse.click(...bar);
+    expect(await page.evaluate(() => [...window.__bench.view.getState().selection])).toEqual(["prompt"]);
+    await page.keyboard.press("Shift+ArrowUp");
+    expect(await groups()).toEqual(before);
+    expect(await page.evaluate(() => window.__bench.document.getState().steps.positive_0!.position)).toEqual([340, 0]);
+    await page.evaluate(() => window.__bench.view.setState({ selection: new Set() }));
+    await page.keyboard.down("Shift");
+    await drag(page, await spot(x - 4, y - 4), await spot(x + width + 4, y + height + 4));
+    await page.keyboard.up("Shift");
+    const taken = await page.evaluate(() => [...window.__bench.view.getState().selection]);
+    expect([taken.includes("positive_0"), taken.includes("prompt")]).toEqual([true, false]);
+    await page.mouse.click(...bar);
+    await page.keyboard.down("Alt");
+    await drag(page, bar, [bar[0] + 20, bar[1] + 200]);
+    await page.keyboard.up("Alt");
+    const { prompt, ...more } = await groups();
+    const [copy, ...others] = Object.values(more);
+    expect([prompt, others]).toEqual([before.prompt, []]);
+    expect([copy!.locked, copy!.rect.y > y + 100]).toEqual([false, true]);
+  });
+
   it("a hidden wire is drawn where one looks, and can be pressed only then", async () => {
     const { page } = bench;
     const at = await onLink("latent_0", "model");

@@ -39,7 +39,7 @@ export function cutSelected(at: At): void {
 export function removeSelected(at: At): void {
   const { open, editor } = at;
   open.document.run(removeItems(open.view.getState().path, selectionOf(at), editor.server.getState().palette));
-  open.view.setState({ selection: new Set() });
+  select(at, selectionOf(at)); // locked groups are still there
 }
 
 export function duplicateSelected(at: At): void {

@@ -92,7 +92,7 @@ function groupAt(stage: Stage, at: Point, reach: number): Hit | null {
     if (!holds(rect, at)) continue;
     const corner =
       rect.x + rect.width - at[0] < Math.max(16, reach) && rect.y + rect.height - at[1] < Math.max(16, reach);
-    if (corner && !group.collapsed) return { kind: "group", group, part: "corner" };
+    if (corner && !group.collapsed && !group.locked) return { kind: "group", group, part: "corner" };
     const head = Math.max(GROUP_HEADER, Math.min(16 / stage.camera.zoom, rect.height / 2));
     if (at[1] - rect.y > head && !group.collapsed) continue;
     const fold = at[0] - rect.x < FOLD_WIDTH && stage.camera.zoom > 0.3;

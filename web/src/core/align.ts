@@ -1,7 +1,7 @@
 /** Nodes on one line, with even gaps; and what has to be known of a board to lay it out (`layout.ts`, in a worker). */
 
 import { boardAt } from "./document";
-import { groupContent, hiddenItems, innermost } from "./frames";
+import { groupContent, heldSteps, hiddenItems, innermost } from "./frames";
 import { GROUP_HEADER, GROUP_PADDING, groupRect, nodeRect } from "./geometry";
 import { linksOf } from "./shape";
 import type { Document, Palette, Path, Point, Rect, Selection } from "./types";
@@ -72,8 +72,9 @@ export function layoutRequest(
   only?: readonly string[],
 ): LayoutRequest {
   const board = boardAt(document, path);
-  // A locked step stays, and has no part in it.
-  const some = new Set((only ?? Object.keys(board.steps)).filter((id) => !board.steps[id]?.locked));
+  // What is locked stays, with what lies in it, and has no part in it.
+  const held = heldSteps(document, path, palette);
+  const some = new Set((only ?? Object.keys(board.steps)).filter((id) => !board.steps[id]?.locked && !held.has(id)));
   const hidden = hiddenItems(document, path, palette);
   const frames = wholeFrames(document, path, palette, some);
   const boxOf = (step: string): string => {
@@ -102,7 +103,7 @@ export function layoutRequest(
   };
 }
 
-/** Frames that are seen and have steps, all of which are laid out; with what lies in them. */
+/** Frames that are seen and have steps, all of which are laid out, and nothing locked; with what lies in them. */
 function wholeFrames(
   document: Document,
   path: Path,
@@ -111,9 +112,11 @@ function wholeFrames(
 ): Map<string, Selection> {
   const hidden = hiddenItems(document, path, palette);
   const found = new Map<string, Selection>();
-  for (const id of Object.keys(boardAt(document, path).groups)) {
+  const { groups } = boardAt(document, path);
+  for (const id of Object.keys(groups)) {
     if (hidden.groups.has(id)) continue;
     const content = groupContent(document, path, id, palette);
+    if (groups[id]!.locked || content.groups.some((one) => groups[one]!.locked)) continue;
     if (content.steps.length && content.steps.every((one) => some.has(one))) found.set(id, content);
   }
   return found;

@@ -278,8 +278,10 @@ function writeItems(board: Board, extra: Record<string, Json>): JsonObject {
 export function readGroup(rest: JsonObject, id: string): Group {
   const rect = takeRect(rest, GROUP_SIZE);
   const collapsed = typeof rest.collapsed === "boolean" ? (take(rest, "collapsed") as boolean) : false;
+  const locked = typeof rest.locked === "boolean" ? (take(rest, "locked") as boolean) : false;
   const members = collapsed && isMembers(rest.members) ? (take(rest, "members") as unknown as Selection) : null;
-  return { id, title: takeText(rest, "title"), color: takeText(rest, "color"), rect, collapsed, members, extra: rest };
+  const [title, color] = [takeText(rest, "title"), takeText(rest, "color")];
+  return { id, title, color, rect, collapsed, locked, members, extra: rest };
 }
 
 const isMembers = (json: Json | undefined): boolean =>
@@ -288,6 +290,7 @@ const isMembers = (json: Json | undefined): boolean =>
 export function writeGroup(one: Group): JsonObject {
   const json: JsonObject = { id: one.id, title: one.title, color: one.color, ...writeRect(one.rect) };
   if (one.collapsed) json.collapsed = true;
+  if (one.locked) json.locked = true;
   if (one.members) {
     const { steps, groups, notes } = one.members;
     json.members = { steps: [...steps], groups: [...groups], notes: [...notes] };

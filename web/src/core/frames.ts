@@ -66,6 +66,28 @@ export function withContent(document: Document, path: Path, selection: Selection
   return { steps: all("steps"), groups: all("groups"), notes: all("notes") };
 }
 
+/** What is moved along with a frame: what lies in it, but for locked steps, and locked frames with what lies in those. */
+export function takenAlong(document: Document, path: Path, id: string, palette: Palette): Selection {
+  const { steps, groups } = boardAt(document, path);
+  if (own(groups, id)?.locked) return { steps: [], groups: [], notes: [] };
+  const content = groupContent(document, path, id, palette);
+  const stay = content.groups.filter((one) => groups[one]!.locked);
+  const kept = stay.map((one) => groupContent(document, path, one, palette));
+  const free = (what: Kind): string[] =>
+    content[what].filter((one) => !kept.some((other) => other[what].includes(one)));
+  return {
+    steps: free("steps").filter((one) => !steps[one]!.locked),
+    groups: free("groups").filter((one) => !stay.includes(one)),
+    notes: free("notes"),
+  };
+}
+
+/** Steps that lie in locked frames: what puts a board in order leaves them where they are. */
+export function heldSteps(document: Document, path: Path, palette: Palette): Set<string> {
+  const locked = Object.values(boardAt(document, path).groups).filter((one) => one.locked);
+  return new Set(locked.flatMap(({ id }) => groupContent(document, path, id, palette).steps));
+}
+
 /** The innermost frame that each thing lies in, of those that `frames` gives; what lies in none has no entry. */
 export function innermost(
   document: Document,

@@ -139,6 +139,8 @@ export interface Group {
   color: string;
   rect: Rect;
   collapsed: boolean;
+  /** It stays where it is, as large as it is, and what lies in it is moved by no frame. */
+  locked: boolean;
   /** What it hides, written down when it was collapsed; null while it is open, when what lies in it belongs to it. */
   members: Selection | null;
   extra: Record<string, Json>;

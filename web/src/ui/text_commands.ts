@@ -48,7 +48,7 @@ export const COMMAND_TEXTS = {
   "c.collapse": "Collapse",
   "c.detach": "Detach its wires",
   "c.extract": "Take out and join the ends",
-  "c.lock": "Lock in its place",
+  "c.lock": "Lock in its place, or unlock",
   "c.hide-wires": "Hide its wires, or show them",
   "c.bookmark-7": "Go to bookmark 7",
   "c.bookmark-8": "Go to bookmark 8",

@@ -1,10 +1,11 @@
 /** Commands on where one looks and what stays: locks, hidden wires, bookmarks. */
 
 import { bookmarkOf } from "../../core/bookmarks";
-import { setBookmark, setHidden, setLocked } from "../../core/commands";
+import { setBookmark, setGroupsLocked, setHidden, setLocked } from "../../core/commands";
 import { boardAt, definitionAt } from "../../core/document";
 import { linksOf } from "../../core/shape";
 import type { Key } from "../../ui/text";
+import { selectionOf } from "../clipboard";
 import type { At, Command } from "./command";
 import { selectedSteps } from "./edit";
 
@@ -58,17 +59,16 @@ export const PLACE: readonly Command[] = [
     label: "c.lock",
     keys: ["P"],
     edits: true,
-    when: (at) => selectedSteps(at).length > 0,
+    when: (at) => selectionOf(at).steps.length + selectionOf(at).groups.length > 0,
     run: (at) => {
-      const ids = selectedSteps(at);
-      const { steps } = boardAt(at.open.document.getState(), path(at));
-      at.open.document.run(
-        setLocked(
-          path(at),
-          ids,
-          ids.some((id) => !steps[id]?.locked),
-        ),
+      const { steps, groups } = selectionOf(at);
+      const board = boardAt(at.open.document.getState(), path(at));
+      const lock = [...steps.map((id) => board.steps[id]), ...groups.map((id) => board.groups[id])].some(
+        (one) => !one?.locked,
       );
+      const gesture = `lock ${performance.now()}`;
+      at.open.document.run(setLocked(path(at), steps, lock), gesture);
+      at.open.document.run(setGroupsLocked(path(at), groups, lock), gesture);
     },
   },
   {

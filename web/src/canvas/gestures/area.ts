@@ -59,7 +59,7 @@ function within(stage: Stage, area: Area, wholly: boolean): Set<string> {
   const found = new Set<string>();
   for (const node of scene.nodesIn(area.bounds)) if (!node.step.locked && takes(scene.rect(node))) found.add(node.id);
   for (const note of scene.notesIn(area.bounds)) if (takes(scene.noteRect(note))) found.add(note.id);
-  for (const group of scene.groups()) if (area.contains(scene.groupRect(group))) found.add(group.id);
+  for (const group of scene.groups()) if (!group.locked && area.contains(scene.groupRect(group))) found.add(group.id);
   return found;
 }
 

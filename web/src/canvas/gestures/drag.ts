@@ -7,10 +7,12 @@ import {
   duplicate,
   extractSteps,
   fitsOnLink,
-  groupContent,
   insertOnLink,
   moveItems,
   moveReroute,
+  setGroupsLocked,
+  setLocked,
+  takenAlong,
 } from "../../core/commands";
 import { own } from "../../core/document";
 import { around } from "../../core/geometry";
@@ -83,7 +85,12 @@ export function drag(stage: Stage, held: string, from: Pointer): Gesture {
 /** Copy what is chosen where it is, and choose the copy: that is what is dragged away. */
 function copyHere(stage: Stage, gesture: string): boolean {
   const made = stage.run(duplicate(stage.path, chosen(stage), [0, 0], stage.scene.palette, true), gesture);
-  if (made) stage.select([...made.steps, ...made.groups, ...made.notes]);
+  if (made) {
+    // A copy that is dragged away does not stay where it is.
+    stage.run(setLocked(stage.path, made.steps, false), gesture);
+    stage.run(setGroupsLocked(stage.path, made.groups, false), gesture);
+    stage.select([...made.steps, ...made.groups, ...made.notes]);
+  }
   return made !== undefined;
 }
 
@@ -105,17 +112,18 @@ export function chosen({ selection, scene: { board } }: Stage): Selection {
 /** What moves: what is chosen, and what lies in chosen frames. */
 export function dragged(stage: Stage, frameOnly: boolean): Set<string> {
   const { scene, path, stores } = stage;
-  const locked = (id: string) => own(scene.board.steps, id)?.locked ?? false;
-  const ids = new Set([...stage.selection].filter((id) => !locked(id)));
+  const ids = new Set([...stage.selection].filter((id) => !isLocked(stage, id)));
   if (frameOnly) return ids;
   for (const id of chosen(stage).groups) {
-    const content = groupContent(stores.document.getState(), path, id, scene.palette);
-    for (const one of [...content.steps, ...content.groups, ...content.notes]) {
-      if (!locked(one)) ids.add(one);
-    }
+    const along = takenAlong(stores.document.getState(), path, id, scene.palette);
+    for (const one of [...along.steps, ...along.groups, ...along.notes]) ids.add(one);
   }
   return ids;
 }
+
+/** Whether a step or a frame stays where it is. */
+export const isLocked = ({ scene: { board } }: Stage, id: string): boolean =>
+  own(board.steps, id)?.locked ?? own(board.groups, id)?.locked ?? false;
 
 /** What guides are drawn to: what is seen and stays. */
 function neighbours(stage: Stage, ids: ReadonlySet<string>, start: Rect): Rect[] {

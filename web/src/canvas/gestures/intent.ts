@@ -1,13 +1,12 @@
 /** What a press on the canvas could become, by what is under it and which keys are held. */
 
 import { removeReroute, setGroupCollapsed } from "../../core/commands";
-import { own } from "../../core/document";
 import { hitTest } from "../hit";
 import type { Stage } from "../stage";
 import { moveBend } from "./bend";
 import { boxSelect } from "./box_select";
 import { drawWire, endWire, pressSocket, socketOf } from "./connect";
-import { drag } from "./drag";
+import { drag, isLocked } from "./drag";
 import { isField } from "./driver";
 import { enter } from "./enter";
 import type { Intent, Pointer } from "./gesture";
@@ -76,8 +75,8 @@ function thing(stage: Stage, id: string): Intent {
   return {
     click: ({ shift, ctrl }) => choose(stage, id, shift || ctrl),
     drag: (from) => {
-      // A locked node is ground to a drag.
-      if (own(stage.scene.board.steps, id)?.locked && !from.alt) return ground(stage, from);
+      // What is locked is ground to a drag.
+      if (isLocked(stage, id) && !from.alt) return ground(stage, from);
       if (!stage.selection.has(id)) choose(stage, id, from.shift);
       return stage.readOnly ? null : drag(stage, id, from);
     },

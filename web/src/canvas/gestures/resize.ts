@@ -26,7 +26,9 @@ export function resizeNote(stage: Stage, id: string): Gesture | null {
 
 export function resizeGroup(stage: Stage, id: string): Gesture | null {
   const group = stage.scene.board.groups[id];
-  return group ? resize(stage, group.rect, [120, 64], (rect) => groupSize(stage.path, id, rect)) : null;
+  return group && !group.locked
+    ? resize(stage, group.rect, [120, 64], (rect) => groupSize(stage.path, id, rect))
+    : null;
 }
 
 function resize(stage: Stage, from: Rect, least: Point, command: (rect: Rect) => Command): Gesture | null {

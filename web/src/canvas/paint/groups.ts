@@ -6,6 +6,7 @@ import { type Paints, safeColor, textScale, withAlpha } from "./palette";
 export const GROUP_HEAD = 32;
 /** From its left edge. */
 export const FOLD_WIDTH = 30;
+const LOCK_WIDTH = 32;
 
 export function paintGroup(
   ctx: CanvasRenderingContext2D,
@@ -30,10 +31,12 @@ export function paintGroup(
   ctx.textBaseline = "middle";
   const inset = zoom > 0.3 ? FOLD_WIDTH : 14;
   if (zoom > 0.3) chevron(ctx, rect, group.collapsed, paints.textQuiet);
-  const title = fitText(ctx, group.title, rect.width - inset - 14, size);
+  const held = group.locked && zoom > 0.3;
+  const title = fitText(ctx, group.title, rect.width - inset - (held ? LOCK_WIDTH : 14), size);
   ctx.fillStyle = paints.text;
   ctx.fillText(title, rect.x + inset, rect.y + Math.max(GROUP_HEAD, size * 1.5) / 2);
-  if (rect.width > 60 && zoom > 0.3 && !group.collapsed) corner(ctx, rect, withAlpha(color, 0.8));
+  if (held) padlock(ctx, rect, paints.textQuiet);
+  else if (rect.width > 60 && zoom > 0.3 && !group.collapsed) corner(ctx, rect, withAlpha(color, 0.8));
 }
 
 /** Where it is folded: pressed, its content is hidden or shown. */
@@ -50,6 +53,20 @@ function chevron(ctx: CanvasRenderingContext2D, rect: Rect, folded: boolean, col
     ctx.lineTo(x + 5, y - 2.5);
   }
   ctx.lineWidth = 1.75;
+  ctx.strokeStyle = color;
+  ctx.stroke();
+}
+
+/** At the end of the bar of a frame that stays where it is. */
+function padlock(ctx: CanvasRenderingContext2D, rect: Rect, color: string): void {
+  const [x, y] = [rect.x + rect.width - 17, rect.y + GROUP_HEAD / 2];
+  ctx.beginPath();
+  ctx.roundRect(x - 5, y - 1, 10, 7, 1.5);
+  ctx.moveTo(x - 3, y - 1);
+  ctx.lineTo(x - 3, y - 3);
+  ctx.arc(x, y - 3, 3, Math.PI, 0);
+  ctx.lineTo(x + 3, y - 1);
+  ctx.lineWidth = 1.5;
   ctx.strokeStyle = color;
   ctx.stroke();
 }

@@ -104,7 +104,7 @@ export const arrange = (path: Path, to: Record<string, Point>, palette: Palette)
       if (!board.steps[id]!.locked && Object.keys(board.steps[id]!.reroutes).length) board.steps[id]!.reroutes = {};
     for (const [id, content] of frames) {
       const frame = frameAround(plain(draft), path, content, palette);
-      if (frame) board.groups[id]!.rect = frame;
+      if (frame && !board.groups[id]!.locked) board.groups[id]!.rect = frame;
     }
   },
 });

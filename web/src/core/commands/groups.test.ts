@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { layoutRequest } from "../align";
 import { emptyDocument, readDocument, writeDocument } from "../document";
 import { contains, nodeRect } from "../geometry";
 import { DocumentStore } from "../history";
@@ -7,6 +8,8 @@ import {
   addGroup,
   addNote,
   addStep,
+  alignItems,
+  arrange,
   besideBy,
   duplicate,
   fitGroup,
@@ -15,6 +18,7 @@ import {
   hiddenItems,
   makeSubgraph,
   moveGroup,
+  moveItems,
   moveSteps,
   removeGroup,
   removeItems,
@@ -22,7 +26,10 @@ import {
   resizeGroup,
   resizeNote,
   setGroupCollapsed,
+  setGroupsLocked,
+  setLocked,
   setNoteText,
+  takenAlong,
   unpack,
 } from "./index";
 
@@ -163,4 +170,82 @@ test("what is hidden is written down and read again, and goes into a subgraph an
   const out = store.run(unpack([], made.step, palette));
   expect(hides(store)).toEqual(out.steps.map((id) => `${id} by ${out.groups[0]}`));
   expect(out.steps).toContain("load_2");
+});
+
+/** Two frames in each other around load, and load beside blur in the outer one; the inner one is locked. */
+function held() {
+  const store = two();
+  const inner = store.run(groupSelection([], { steps: ["load"], groups: [], notes: [] }, palette, "Inner"));
+  const outer = store.run(groupSelection([], { steps: ["blur"], groups: [inner], notes: [] }, palette, "Outer"));
+  store.run(setGroupsLocked([], [inner], true));
+  return { store, inner, outer, before: store.getState() };
+}
+
+test("a locked frame is not moved, resized, fitted or removed, and does not take along what lies in it", () => {
+  const { store, inner, before } = held();
+  const chosen = { steps: [], groups: [inner], notes: [] };
+  store.run(moveGroup([], inner, [50, 50], palette));
+  store.run(moveGroup([], inner, [50, 50], palette, false));
+  store.run(moveItems([], { groups: { [inner]: [9, 9] } }));
+  store.run(resizeGroup([], inner, { x: 0, y: 0, width: 900, height: 900 }));
+  store.run(fitGroup([], inner, palette));
+  store.run(alignItems([], { ...chosen, steps: ["save"] }, "left", palette));
+  store.run(removeItems([], chosen, palette));
+  const now = store.getState();
+  expect([now.groups, now.steps.load]).toEqual([before.groups, before.steps.load]);
+  expect(takenAlong(now, [], inner, palette)).toEqual({ steps: [], groups: [], notes: [] });
+  store.run(moveSteps([], { load: [5, 5] })); // what lies in it has locks of its own
+  expect(store.getState().steps.load!.position).toEqual([5, 5]);
+});
+
+test("a frame around a locked one moves without it and what lies in it, and without locked steps", () => {
+  const { store, inner, outer, before } = held();
+  store.run(moveGroup([], outer, [7, 0], palette));
+  const now = store.getState();
+  expect([now.groups[inner], now.steps.load]).toEqual([before.groups[inner], before.steps.load]);
+  expect(now.steps.blur!.position).toEqual([407, 0]);
+  store.undo();
+  store.run(setLocked([], ["blur"], true));
+  expect(takenAlong(store.getState(), [], outer, palette)).toEqual({ steps: [], groups: [], notes: [] });
+  store.run(setGroupsLocked([], [inner], false));
+  expect(takenAlong(store.getState(), [], outer, palette)).toEqual({ steps: ["load"], groups: [inner], notes: [] });
+});
+
+test("a folded locked frame keeps what it hides when it is to be removed; one that hides it does not take it away", () => {
+  const { store, inner, outer } = held();
+  store.run(setGroupCollapsed([], inner, true, palette));
+  store.run(removeItems([], { steps: [], groups: [inner], notes: [] }, palette));
+  expect(Object.keys(store.getState().steps)).toEqual(["load", "blur", "save"]);
+  store.run(setGroupCollapsed([], outer, true, palette));
+  store.run(removeItems([], { steps: [], groups: [outer], notes: [] }, palette));
+  expect(Object.keys(store.getState().groups)).toEqual([inner]);
+  store.run(setGroupsLocked([], [inner], false));
+  store.run(removeItems([], { steps: [], groups: [inner], notes: [] }, palette));
+  expect(store.getState().groups).toEqual({});
+});
+
+test("an automatic layout leaves locked frames and what lies in them", () => {
+  const { store, inner, outer, before } = held();
+  const { boxes, frames } = layoutRequest(before, [], palette);
+  expect([boxes.map((one) => one.id), frames]).toEqual([["blur", "save"], []]);
+  store.run(arrange([], { load: [900, 900] }, palette));
+  expect(store.getState().groups[inner]).toEqual(before.groups[inner]);
+  store.undo();
+  store.run(setGroupsLocked([], [inner], false));
+  expect(layoutRequest(store.getState(), [], palette).frames.map((one) => one.id)).toEqual([
+    `group\n${inner}`,
+    `group\n${outer}`,
+  ]);
+});
+
+test("a frame's lock is one step back, is written down and read, and copies have it", () => {
+  const { store, inner, before } = held();
+  const json = writeDocument(before);
+  expect((json.groups as { locked?: boolean }[]).map((one) => one.locked)).toEqual([true, undefined]);
+  expect(readDocument(JSON.parse(JSON.stringify(json)))).toEqual(before);
+  const made = store.run(duplicate([], { steps: [], groups: [inner], notes: [] }, [0, 900], palette));
+  expect(store.getState().groups[made.groups[0]!]!.locked).toBe(true);
+  store.undo();
+  store.undo();
+  expect(store.getState().groups[inner]!.locked).toBe(false);
 });

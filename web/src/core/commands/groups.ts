@@ -1,12 +1,12 @@
 /**
  * Commands on groups and notes. A group is a frame; what belongs to it is said in `frames.ts`.
  *
- * A drag that takes the content along asks `groupContent` once, when it begins, and then runs `moveItems`: on the way
+ * A drag that takes the content along asks `takenAlong` once, when it begins, and then runs `moveItems`: on the way
  * nothing else is picked up.
  */
 
 import { boardAt, freshId } from "../document";
-import { forgetMembers, groupContent, hiddenItems } from "../frames";
+import { forgetMembers, groupContent, hiddenItems, takenAlong } from "../frames";
 import { around, GROUP_HEADER, GROUP_PADDING, groupRect, holds, nodeRect } from "../geometry";
 import type { Board, Document, Group, Palette, Path, Point, Rect, Selection } from "../types";
 import { type Command, onBoard, plain } from "./board";
@@ -15,12 +15,21 @@ import { removeSteps } from "./steps";
 const NOTE_SIZE = { width: 240, height: 120 };
 const GROUP_LEAST = { width: 120, height: 80 };
 
-export { groupContent, hiddenItems, withContent } from "../frames";
+export { groupContent, hiddenItems, takenAlong, withContent } from "../frames";
 
 export const addGroup = (path: Path, rect: Rect, title = "", color = ""): Command<string> =>
   onBoard("add-group", path, (board) => {
     const id = freshId(board.groups, "group");
-    board.groups[id] = { id, title, color, rect: { ...rect }, collapsed: false, members: null, extra: {} };
+    board.groups[id] = {
+      id,
+      title,
+      color,
+      rect: { ...rect },
+      collapsed: false,
+      locked: false,
+      members: null,
+      extra: {},
+    };
     return id;
   });
 
@@ -55,18 +64,18 @@ export const fitGroup = (path: Path, id: string, palette: Palette): Command =>
   onBoard("resize", path, (board, draft) => {
     const now = plain(draft);
     const rect = frameAround(now, path, groupContent(now, path, id, palette), palette);
-    if (rect) groupOn(board, id).rect = rect;
+    if (rect && !groupOn(board, id).locked) groupOn(board, id).rect = rect;
   });
 
-/** Move a group by so much, with what lies in it or the frame alone. */
+/** Move a group by so much, with what lies in it or the frame alone; a locked one stays, and all in it. */
 export function moveGroup(path: Path, id: string, by: Point, palette: Palette, withContent = true): Command {
   return onBoard("move", path, (board, draft) => {
     const group = groupOn(board, id);
-    const content = withContent ? groupContent(plain(draft), path, id, palette) : { steps: [], groups: [], notes: [] };
+    if (group.locked) return;
+    const content = withContent ? takenAlong(plain(draft), path, id, palette) : { steps: [], groups: [], notes: [] };
     const shift = (rect: Rect): Rect => ({ ...rect, x: rect.x + by[0], y: rect.y + by[1] });
     for (const one of content.steps) {
       const step = board.steps[one]!;
-      if (step.locked) continue;
       step.position = [step.position[0] + by[0], step.position[1] + by[1]];
     }
     for (const one of content.groups) board.groups[one]!.rect = shift(board.groups[one]!.rect);
@@ -77,7 +86,14 @@ export function moveGroup(path: Path, id: string, by: Point, palette: Palette, w
 
 export const resizeGroup = (path: Path, id: string, rect: Rect): Command =>
   onBoard("resize", path, (board) => {
-    groupOn(board, id).rect = atLeast(rect);
+    const group = groupOn(board, id);
+    if (!group.locked) group.rect = atLeast(rect);
+  });
+
+/** Let frames stay where they are, as they are, or let them be changed again. */
+export const setGroupsLocked = (path: Path, ids: readonly string[], locked: boolean): Command =>
+  onBoard(locked ? "lock" : "unlock", path, (board) => {
+    for (const id of ids) groupOn(board, id).locked = locked;
   });
 
 export const setGroupTitle = (path: Path, id: string, title: string): Command =>
@@ -106,14 +122,16 @@ export const removeGroup = (path: Path, id: string): Command =>
     forgetMembers(board, { groups: new Set([id]) });
   });
 
-/** Remove all that is selected. What a collapsed group hides goes with it. */
+/** Remove all that is selected, but for locked groups. What a collapsed group hides goes with it. */
 export function removeItems(path: Path, selection: Selection, palette: Palette, reconnect = false): Command {
   return onBoard("remove", path, (board, draft) => {
     const hidden = hiddenItems(plain(draft), path, palette);
+    const free = (ids: readonly string[]): string[] => ids.filter((id) => !board.groups[id]?.locked);
+    const chosen = new Set(free(selection.groups));
     const within = (what: "steps" | "groups" | "notes"): string[] =>
-      [...hidden[what]].filter(([, group]) => selection.groups.includes(group)).map(([id]) => id);
+      [...hidden[what]].filter(([, group]) => chosen.has(group)).map(([id]) => id);
     removeSteps(path, [...selection.steps, ...within("steps")], palette, reconnect).change(draft);
-    const groups = new Set([...selection.groups, ...within("groups")]);
+    const groups = new Set([...chosen, ...free(within("groups"))]);
     const notes = new Set([...selection.notes, ...within("notes")]);
     for (const id of groups) delete board.groups[id];
     for (const id of notes) delete board.notes[id];

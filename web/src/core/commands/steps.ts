@@ -80,7 +80,7 @@ export const extractSteps = (path: Path, ids: readonly string[], palette: Palett
       mapStepJoins(stepOn(board, id), (step, output) => (some.has(step) ? { step, output } : null));
   });
 
-/** Put steps, groups and notes somewhere else, but for locked steps; a drag runs this over and over with one gesture id. */
+/** Put steps, groups and notes somewhere else, but for what is locked; a drag runs this over and over with one gesture id. */
 export function moveItems(
   path: Path,
   to: { steps?: Record<string, Point>; groups?: Record<string, Point>; notes?: Record<string, Point> },
@@ -95,6 +95,7 @@ export function moveItems(
     for (const name of ["groups", "notes"] as const) {
       for (const [id, [x, y]] of Object.entries(to[name] ?? {})) {
         const one = board[name][id];
+        if (name === "groups" && board.groups[id]?.locked) continue;
         if (one && (one.rect.x !== x || one.rect.y !== y)) one.rect = { ...one.rect, x, y };
       }
     }
