@@ -52,7 +52,7 @@ def test_its_graph_has_nothing_of_how_it_looks():
 def test_what_is_hidden_and_locked_on_the_canvas_is_kept_and_changes_nothing_that_runs():
     raw = document(definitions={"half": {"title": "", "inputs": [], "outputs": [], "steps": {}, "groups": []}})
     usual = open_document(raw, DEFS)[0].graph().to_json()
-    raw["steps"]["n"] |= {"locked": True, "hidden": ["value"]}
+    raw["steps"]["n"] |= {"compact": True, "locked": True, "hidden": ["value"]}
     raw["definitions"]["half"]["steps"]["n"] = raw["steps"]["n"]
     for groups in (raw["groups"], raw["definitions"]["half"]["groups"]):
         groups.append({"id": "group", "title": "", "locked": True, "position": [0, 0], "size": [400, 300]})

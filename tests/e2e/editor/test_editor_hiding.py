@@ -1,10 +1,11 @@
-"""A locked group stays where it is, with what lies in it."""
+"""Unused sockets are hidden and come back; a locked group stays where it is, with what lies in it."""
 
 from __future__ import annotations
 
-from editor_page import EditorPage, middle
+from editor_page import EditorPage, has, middle
 from playwright.sync_api import expect
 
+HIDE = "Hide unused sockets, or show them"
 LOCK = "Lock in its place, or unlock"
 
 
@@ -17,6 +18,46 @@ def box(editor: EditorPage, step: str) -> dict[str, float]:
 def choose_in_menu(editor: EditorPage, at: tuple[float, float], name: str) -> None:
     editor.page.mouse.click(*at, button="right")
     editor.page.get_by_role("menuitem", name=name).click()
+
+
+def test_unused_sockets_are_hidden_take_a_wire_that_is_let_go_over_the_node_and_come_back(editor: EditorPage) -> None:
+    page = editor.page
+    noise = editor.socket("paint", "noise", "input")
+    expect(noise).to_be_visible()
+    tall = box(editor, "paint")
+    choose_in_menu(editor, middle(editor.node("paint").locator(".ll-title")), HIDE)
+    expect(noise).to_have_count(0)
+    expect(editor.socket("paint", "sigmas", "input")).to_have_count(0)
+    expect(editor.socket("paint", "latent", "input")).to_be_visible()
+    low = box(editor, "paint")
+    assert low["height"] < tall["height"]
+    assert editor.kept()["steps"]["paint"]["compact"] is True
+
+    # Where it was until now is ground: pressed, nothing is chosen.
+    editor.node("paint").locator(".ll-title").click()
+    page.mouse.click(low["x"] + low["width"] / 2, (low["y"] + low["height"] + tall["y"] + tall["height"]) / 2)
+    expect(page.locator(".ll-selected")).to_have_count(0)
+
+    editor.drag(middle(editor.socket("size", "latent", "output")), middle(editor.node("paint").locator(".ll-title")))
+    expect(noise).to_have_class(has("ll-joined"))
+    assert editor.kept()["steps"]["paint"]["inputs"]["noise"] == {"join": ["size", "latent"]}
+    page.keyboard.press("Control+z")
+    expect(noise).to_have_count(0)
+
+    editor.wait_kept()
+    page.reload()
+    expect(editor.node("paint")).to_be_visible()
+    expect(noise).to_have_count(0)
+    editor.node("paint").locator(".ll-title").click()
+    page.keyboard.press("Control+d")
+    steps = editor.kept()["steps"]
+    assert [one.get("compact") for id, one in steps.items() if one["kind"] == "core/sample"] == [True, True]
+    page.keyboard.press("Control+z")
+    editor.node("paint").locator(".ll-title").click()
+    page.keyboard.press("Shift+h")
+    expect(noise).to_be_visible()
+    assert "compact" not in editor.kept()["steps"]["paint"]
+    assert box(editor, "paint")["height"] == tall["height"]
 
 
 def test_a_locked_group_is_not_moved_or_deleted_until_it_is_unlocked(editor: EditorPage) -> None:

@@ -211,7 +211,7 @@ function endsByDistance(stage: Stage): SceneSocket[] {
   const [x, y] = stage.scene.socketPoint(pending.from);
   const found: { socket: SceneSocket; away: number }[] = [];
   for (const node of stage.scene.nodes.values()) {
-    for (const socket of node.sockets) {
+    for (const socket of [...node.sockets, ...node.unused]) {
       if (socket.side === pending.from.side || !canEnd(stage, pending, socket)) continue;
       const [sx, sy] = stage.scene.socketPoint(socket);
       found.push({ socket, away: Math.hypot(sx - x, sy - y) });

@@ -8,11 +8,12 @@ import {
   moveSteps,
   removeSteps,
   setCollapsed,
+  setCompact,
   setGroupCollapsed,
   setMode,
   setValue,
 } from "../core/commands";
-import { overlap } from "../core/geometry";
+import { boardRects, overlap, SOCKET_ROW } from "../core/geometry";
 import { DocumentStore } from "../core/history";
 import { nearest } from "../core/links";
 import type { Point, Rect } from "../core/types";
@@ -21,7 +22,9 @@ import { Scene } from "./scene";
 
 /** Everything a scene draws, as plain data. */
 const drawn = (scene: Scene) => ({
-  nodes: [...scene.nodes.values()].map((one) => [one.id, one.rect, one.title, one.sockets]).sort(),
+  nodes: [...scene.nodes.values()]
+    .map((one) => [one.id, one.rect, one.title, one.color, one.sockets, one.unused])
+    .sort(),
   links: [...scene.links.values()].map((one) => [one.id, [...one.curve], one.color, one.idle, one.bounds]).sort(),
 });
 
@@ -34,7 +37,7 @@ const fresh = (store: DocumentStore) => {
 type Action = { does: string; a: number; b: number; at: Point };
 const actions: fc.Arbitrary<Action[]> = fc.array(
   fc.record({
-    does: fc.constantFrom("move", "remove", "connect", "fold", "bypass", "value", "add", "undo", "redo"),
+    does: fc.constantFrom("move", "remove", "connect", "fold", "compact", "bypass", "value", "add", "undo", "redo"),
     a: fc.nat(40),
     b: fc.nat(40),
     at: fc.tuple(fc.integer({ min: -2000, max: 2000 }), fc.integer({ min: -2000, max: 2000 })),
@@ -51,6 +54,7 @@ function act(store: DocumentStore, { does, a, b, at }: Action): void {
   if (does === "connect")
     store.run(connect([], { step: one, output: "image" }, { step: other, input: "image" }, PALETTE));
   if (does === "fold") store.run(setCollapsed([], [one], b % 2 === 0));
+  if (does === "compact") store.run(setCompact([], [one, other], a % 3 > 0));
   if (does === "bypass") store.run(setMode([], [one], (["on", "muted", "bypassed"] as const)[b % 3]!));
   if (does === "value") store.run(setValue([], one, "steps", b));
   if (does === "add") store.run(addStep([], { kind: "bench/sample", position: at }, PALETTE));
@@ -98,6 +102,25 @@ describe("the scene", () => {
     store.run(setValue([], "sample_1", "steps", 9));
     expect([...scene.update(store.getState(), [], PALETTE)]).toEqual(["sample_1"]);
     for (const [id, node] of scene.nodes) expect(node === before.get(id)).toBe(id !== "sample_1");
+  });
+
+  it("a node that shows only what is joined is as high as the core says, has its colour, and a wire changes its ends alone", () => {
+    const store = new DocumentStore(graph(21));
+    for (const x of [0, 400]) store.run(addStep([], { kind: "bench/rate", position: [x, 5000] }, PALETTE));
+    const scene = fresh(store);
+    const before = new Map(scene.nodes);
+    store.run(setCompact([], Object.keys(store.getState().steps), true));
+    scene.update(store.getState(), [], PALETTE);
+    const rects = boardRects(store.getState(), [], PALETTE).steps;
+    for (const [id, node] of scene.nodes)
+      expect([node.rect, node.color]).toEqual([rects.get(id), before.get(id)!.color]);
+    const ends = (id: string) => scene.nodes.get(id)!.sockets.map((one) => `${one.side} ${one.name}`);
+    expect([ends("rate"), ends("rate_2")]).toEqual([[], []]);
+    expect(scene.nodes.get("rate")!.rect.height).toBe(before.get("rate")!.rect.height - SOCKET_ROW);
+    store.run(connect([], { step: "rate", output: "image" }, { step: "rate_2", input: "image" }, PALETTE));
+    expect([...scene.update(store.getState(), [], PALETTE)].sort()).toEqual(["rate", "rate_2"]);
+    expect([ends("rate"), ends("rate_2")]).toEqual([["output image"], ["input image"]]);
+    expect(drawn(scene)).toEqual(drawn(fresh(store)));
   });
 
   it("a shift draws nodes and their wires elsewhere, and taken back leaves no trace", () => {

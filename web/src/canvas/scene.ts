@@ -8,12 +8,13 @@
 import { effectiveLinks, notRunning } from "../core/bypass";
 import { hiddenItems } from "../core/commands";
 import { findBoard, own } from "../core/document";
-import { groupRect, layoutOf, overlap } from "../core/geometry";
+import { groupRect, layoutOf, overlap, type SocketEnds, type SocketPlace } from "../core/geometry";
 import { curveBounds, type LinkStyle, linkCurve } from "../core/links";
 import { inputJoins, linkId, linksOf, rerouteKey, shapeOf } from "../core/shape";
 import { SpatialIndex } from "../core/spatial";
 import type { Board, Document, Group, Link, Note, Palette, Path, Point, Rect, Shape, Step } from "../core/types";
-import type { SceneGhost, SceneLink, SceneNode, SceneSocket } from "./scene_types";
+import { type Joined, joinedTo, sameJoined } from "../core/unused";
+import type { SceneGhost, SceneLink, SceneNode, SceneSocket, Side } from "./scene_types";
 import { socketStyle } from "./socket_style";
 
 const NOWHERE: Point = [0, 0];
@@ -163,7 +164,8 @@ export class Scene {
       const group = own(this.board.groups, frame);
       const step = own(this.board.steps, id);
       if (!group || !step) continue;
-      const node = makeNode(id, step, shapeOf(document, this.path, id, this.palette), this.palette);
+      const joined = joinedTo(document, this.path, id);
+      const node = makeNode(id, step, shapeOf(document, this.path, id, this.palette), joined, this.palette);
       const layout = { ...node.layout, inputs: [], outputs: [] };
       this.standIns.set(id, { ...node, id: frame, rect: groupRect(group), layout, title: group.title });
     }
@@ -175,8 +177,9 @@ export class Scene {
       if (this.standIns.has(id)) continue;
       const known = this.nodes.get(id);
       const shape = shapeOf(document, this.path, id, this.palette);
-      if (known && known.step === step && sameShape(known.shape, shape)) continue;
-      const node = makeNode(id, step, shape, this.palette);
+      const joined = joinedTo(document, this.path, id);
+      if (known?.step === step && sameShape(known.shape, shape) && sameJoined(known.joined, joined)) continue;
+      const node = makeNode(id, step, shape, joined, this.palette);
       this.nodes.set(id, node);
       this.nodeIndex.set(id, this.rect(node));
       changed.add(id);
@@ -295,28 +298,15 @@ export class Scene {
   }
 }
 
-function makeNode(id: string, step: Step, shape: Shape, palette: Palette): SceneNode {
-  const layout = layoutOf(step, shape);
-  const sockets: SceneSocket[] = [];
-  for (const place of layout.inputs) {
-    const wire = place.knob ? undefined : shape.wires.find((one) => one.name === place.name);
-    const joins = inputJoins(step.inputs[place.name]).length;
-    const joined = place.index < joins;
-    const needed = wire !== undefined && !wire.optional && !(wire.many && place.index > 0);
-    sockets.push({ ...place, step: id, side: "input", ...socketStyle(place.type, palette), joined, needed });
-  }
-  for (const place of layout.outputs) {
-    sockets.push({
-      ...place,
-      step: id,
-      side: "output",
-      ...socketStyle(place.type, palette),
-      joined: true,
-      needed: false,
-    });
-  }
+function makeNode(id: string, step: Step, shape: Shape, joined: Joined | null, palette: Palette): SceneNode {
+  const layout = layoutOf(step, shape, joined);
+  const made = (ends: SocketEnds): SceneSocket[] => [
+    ...ends.inputs.map((place) => makeSocket(id, step, shape, "input", place, palette)),
+    ...ends.outputs.map((place) => makeSocket(id, step, shape, "output", place, palette)),
+  ];
+  const sockets = made(layout);
   const [x, y] = step.position;
-  const first = sockets.find((one) => one.side === "output") ?? sockets[0];
+  const first = shape.outputs[0] ?? shape.wires[0] ?? sockets[0];
   return {
     id,
     step,
@@ -324,9 +314,27 @@ function makeNode(id: string, step: Step, shape: Shape, palette: Palette): Scene
     layout,
     rect: { x, y, width: layout.width, height: layout.height },
     title: step.title || shape.title || id,
-    color: step.color || first?.color || "#8a93a6",
+    color: step.color || (first && socketStyle(first.type, palette).color) || "#8a93a6",
     sockets,
+    unused: made(layout.unused),
+    joined,
   };
+}
+
+function makeSocket(
+  step: string,
+  { inputs }: Step,
+  shape: Shape,
+  side: Side,
+  place: SocketPlace,
+  palette: Palette,
+): SceneSocket {
+  const style = socketStyle(place.type, palette);
+  if (side === "output") return { ...place, step, side, ...style, joined: true, needed: false };
+  const wire = place.knob ? undefined : shape.wires.find((one) => one.name === place.name);
+  const joined = place.index < inputJoins(inputs[place.name]).length;
+  const needed = wire !== undefined && !wire.optional && !(wire.many && place.index > 0);
+  return { ...place, step, side, ...style, joined, needed };
 }
 
 /** The shape of a kind nobody knows is made anew for each document; it is the same if its ends are. */

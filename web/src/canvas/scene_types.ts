@@ -3,6 +3,7 @@
 import type { NodeLayout, SocketPlace } from "../core/geometry";
 import type { Curve } from "../core/links";
 import type { Link, Point, Rect, Shape, SocketDef, Step } from "../core/types";
+import type { Joined } from "../core/unused";
 
 export type Side = "input" | "output";
 
@@ -28,6 +29,10 @@ export interface SceneNode {
   /** Its own, or its first output's. */
   color: string;
   sockets: readonly SceneSocket[];
+  /** Those that are not drawn: a wire let go over the node may still end there. */
+  unused: readonly SceneSocket[];
+  /** Of a step that shows only what is joined: what decided. */
+  joined: Joined | null;
 }
 
 export interface SceneLink {

@@ -55,6 +55,7 @@ export function newStep(kind: string, position: Point, more: Partial<Step> = {})
     mode: "on",
     collapsed: false,
     locked: false,
+    compact: false,
     hidden: [],
     advanced: false,
     color: "",
@@ -193,6 +194,7 @@ export function readStep(json: Json, place: string): Step {
   if (typeof rest.collapsed === "boolean") step.collapsed = take(rest, "collapsed") as boolean;
   if (typeof rest.advanced === "boolean") step.advanced = take(rest, "advanced") as boolean;
   if (typeof rest.locked === "boolean") step.locked = take(rest, "locked") as boolean;
+  if (typeof rest.compact === "boolean") step.compact = take(rest, "compact") as boolean;
   if (isTexts(rest.hidden)) step.hidden = take(rest, "hidden") as string[];
   step.color = takeText(rest, "color");
   if (isPoint(rest.size)) step.size = take(rest, "size") as unknown as Point;
@@ -217,6 +219,7 @@ export function writeStep(step: Step): JsonObject {
   if (step.collapsed) json.collapsed = true;
   if (step.advanced) json.advanced = true;
   if (step.locked) json.locked = true;
+  if (step.compact) json.compact = true;
   if (step.hidden.length) json.hidden = [...step.hidden];
   if (step.size) json.size = [...step.size];
   if (step.exposed.length) json.exposed = [...step.exposed];

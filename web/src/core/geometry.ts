@@ -3,7 +3,7 @@
  * minimap need no DOM, and the DOM node is built to these numbers. All in canvas units, from the node's upper left corner.
  *
  *     header
- *     wires (left) beside outputs (right), row by row
+ *     wires (left) beside outputs (right), row by row; of a compact node only those that `unused.ts` lets be drawn
  *     knobs, one row each; one that is exposed or fed has a socket at the left
  *     a line that shows or folds the advanced knobs
  *     room for results and previews, on nodes that give any
@@ -13,6 +13,7 @@ import { boardAt } from "./document";
 import { inputJoins, shapeOf } from "./shape";
 import type { Board, Document, Group, KnobDef, Palette, Path, Point, Rect, Shape, Step } from "./types";
 import { knobWireType } from "./typing";
+import { isOpen, type Joined, joinedTo, sameJoined } from "./unused";
 
 export const NODE_WIDTH = 264;
 export const NODE_MIN_WIDTH = 160;
@@ -54,29 +55,36 @@ export interface Row {
   fed: boolean;
 }
 
-export interface NodeLayout {
+export interface SocketEnds {
+  inputs: SocketPlace[];
+  outputs: SocketPlace[];
+}
+
+export interface NodeLayout extends SocketEnds {
   width: number;
   height: number;
   /** The least height at which all rows have room. */
   least: number;
   rows: Row[];
-  inputs: SocketPlace[];
-  outputs: SocketPlace[];
+  /** Sockets that are not drawn, as long as nothing is joined to them. A wire that is brought to them ends at the header. */
+  unused: SocketEnds;
 }
 
-const layouts = new WeakMap<Step, { shape: Shape; layout: NodeLayout }>();
+const layouts = new WeakMap<Step, { shape: Shape; joined: Joined | null; layout: NodeLayout }>();
 
 export function nodeLayout(document: Document, path: Path, id: string, palette: Palette): NodeLayout {
   const step = boardAt(document, path).steps[id];
   if (!step) throw new Error(`there is no step ${JSON.stringify(id)}`);
-  return layoutOf(step, shapeOf(document, path, id, palette));
+  return layoutOf(step, shapeOf(document, path, id, palette), joinedTo(document, path, id));
 }
 
-export function layoutOf(step: Step, shape: Shape): NodeLayout {
+/** `joined` is what `joinedTo` says of the step. */
+export function layoutOf(step: Step, shape: Shape, joined: Joined | null): NodeLayout {
   const known = layouts.get(step);
-  if (known && (known.shape === shape || sameUnknown(known.shape, shape))) return known.layout;
-  const layout = step.collapsed ? collapsedLayout(step, shape) : fullLayout(step, shape);
-  if (Object.isFrozen(step)) layouts.set(step, { shape, layout });
+  if (known && (known.shape === shape || sameUnknown(known.shape, shape)) && sameJoined(known.joined, joined))
+    return known.layout;
+  const layout = step.collapsed ? collapsedLayout(step, shape, joined) : fullLayout(step, shape, joined);
+  if (Object.isFrozen(step)) layouts.set(step, { shape, joined, layout });
   return layout;
 }
 
@@ -114,22 +122,26 @@ export function outputPlace(document: Document, path: Path, id: string, output: 
 export const isExposed = (step: Step, knob: KnobDef): boolean =>
   step.exposed.includes(knob.name) || inputJoins(step.inputs[knob.name]).length > 0;
 
-function collapsedLayout(step: Step, shape: Shape): NodeLayout {
-  const at = { ...fullLayout({ ...step, collapsed: false }, shape) };
+function collapsedLayout(step: Step, shape: Shape, joined: Joined | null): NodeLayout {
+  const at = fullLayout({ ...step, collapsed: false }, shape, joined);
   const width = COLLAPSED_WIDTH;
   return {
     width,
     height: HEADER,
     least: HEADER,
     rows: [],
-    inputs: at.inputs.map((one) => ({ ...one, x: 0, y: HEADER / 2 })),
-    outputs: at.outputs.map((one) => ({ ...one, x: width, y: HEADER / 2 })),
+    inputs: at.inputs.map((one) => inHeader(one, 0)),
+    outputs: at.outputs.map((one) => inHeader(one, width)),
+    unused: { inputs: at.unused.inputs, outputs: at.unused.outputs.map((one) => inHeader(one, width)) },
   };
 }
 
-function fullLayout(step: Step, shape: Shape): NodeLayout {
+const inHeader = (place: SocketPlace, x: number): SocketPlace => ({ ...place, x, y: HEADER / 2 });
+
+function fullLayout(step: Step, shape: Shape, joined: Joined | null): NodeLayout {
   const width = Math.max(NODE_MIN_WIDTH, step.size?.[0] ?? NODE_WIDTH);
-  const rows = [...socketRows(step, shape, width), ...knobRows(step, shape)];
+  const { shown, unused } = sockets(step, shape, width, joined);
+  const rows = [...socketRows(shown), ...knobRows(step, shape)];
   if (shape.output || shape.previews) rows.push(row("result", RESULT_ROW));
   const natural = rows.reduce((sum, one) => sum + one.height, HEADER + 2 * PADDING);
   const stretched = rows.filter((one) => one.what === "result" || (one.knob?.multiline && !one.fed));
@@ -145,25 +157,35 @@ function fullLayout(step: Step, shape: Shape): NodeLayout {
   }
   const inputs = rows.flatMap((one) => (one.input ? [one.input] : []));
   const outputs = rows.flatMap((one) => (one.output ? [one.output] : []));
-  return { width, height: Math.max(natural, step.size?.[1] ?? 0), least: natural, rows, inputs, outputs };
+  return { width, height: Math.max(natural, step.size?.[1] ?? 0), least: natural, rows, inputs, outputs, unused };
 }
 
-function socketRows(step: Step, shape: Shape, width: number): Row[] {
-  const left = shape.wires.flatMap((wire): SocketPlace[] => {
-    const count =
-      wire.many && shape.known ? inputJoins(step.inputs[wire.name]).length + 1 : Math.max(1, joinsIn(step, wire.name));
-    return Array.from({ length: count }, (_, index) => ({
-      name: wire.name,
-      index,
-      type: wire.type,
-      x: 0,
-      y: 0,
-      knob: false,
-    }));
-  });
-  const right = shape.outputs.map(
-    (one): SocketPlace => ({ name: one.name, index: 0, type: one.type, x: width, y: 0, knob: false }),
-  );
+/** The ends of wires, those that have a row and those that are not drawn. */
+function sockets(
+  step: Step,
+  shape: Shape,
+  width: number,
+  joined: Joined | null,
+): { shown: SocketEnds; unused: SocketEnds } {
+  const shown: SocketEnds = { inputs: [], outputs: [] };
+  const unused: SocketEnds = { inputs: [], outputs: [] };
+  for (const wire of shape.wires) {
+    const count = wire.many && shape.known ? joinsIn(step, wire.name) + 1 : Math.max(1, joinsIn(step, wire.name));
+    for (let index = 0; index < count; index += 1) {
+      const place: SocketPlace = { name: wire.name, index, type: wire.type, x: 0, y: 0, knob: false };
+      if (joined && isOpen(step, wire, place, joined)) unused.inputs.push(inHeader(place, 0));
+      else shown.inputs.push(place);
+    }
+  }
+  for (const { name, type } of shape.outputs) {
+    const place: SocketPlace = { name, index: 0, type, x: width, y: 0, knob: false };
+    if (joined && !joined.outputs.includes(name)) unused.outputs.push(inHeader(place, width));
+    else shown.outputs.push(place);
+  }
+  return { shown, unused };
+}
+
+function socketRows({ inputs: left, outputs: right }: SocketEnds): Row[] {
   return Array.from({ length: Math.max(left.length, right.length) }, (_, at) => ({
     ...row("sockets", SOCKET_ROW),
     input: left[at] ?? null,

@@ -229,20 +229,25 @@ function holds(
   return false;
 }
 
-const readBy = new WeakMap<object, Map<string, Set<string>>>();
+const readOf = new WeakMap<object, Map<string, Set<string>>>();
 
-function guessed(steps: Record<string, Step>, id: string, step: Step): Shape {
+/** The names of the outputs that are read, by step. */
+export function outputsRead(steps: Record<string, Fed>): ReadonlyMap<string, ReadonlySet<string>> {
   const frozen = Object.isFrozen(steps);
-  let read = frozen ? readBy.get(steps) : undefined;
+  let read = frozen ? readOf.get(steps) : undefined;
   if (!read) {
     read = new Map();
     for (const link of linksOf({ steps })) {
       const names = read.get(link.from.step) ?? new Set();
       read.set(link.from.step, names.add(link.from.output));
     }
-    if (frozen) readBy.set(steps, read);
+    if (frozen) readOf.set(steps, read);
   }
-  const outputs = [...(read.get(id) ?? [])].map((name) => ({ name, type: "ANY", many: false, help: "" }));
+  return read;
+}
+
+function guessed(steps: Record<string, Step>, id: string, step: Step): Shape {
+  const outputs = [...(outputsRead(steps).get(id) ?? [])].map((name) => ({ name, type: "ANY", many: false, help: "" }));
   return unknownShape(step.kind, step.inputs, outputs);
 }
 

@@ -116,6 +116,8 @@ export interface Step {
   collapsed: boolean;
   /** It stays where it is: nothing moves it, and no box takes it. */
   locked: boolean;
+  /** Sockets that nothing is joined to are not drawn, but for wires that have to be there. */
+  compact: boolean;
   /** Names of inputs whose wires are not drawn but where one looks: each ends in its node's name. */
   hidden: string[];
   /** Its advanced knobs are shown. */

@@ -29,6 +29,7 @@ export const CANVAS_TEXTS = {
   "node.muted": "muted",
   "node.bypassed": "bypassed",
   "node.locked": "locked in its place",
+  "node.unused": "Show all sockets of {title} ({count} hidden)",
   "node.fold": "Fold {title}",
   "node.unfold": "Unfold {title}",
   "node.open": "Open {title}",

@@ -49,6 +49,7 @@ export const COMMAND_TEXTS = {
   "c.detach": "Detach its wires",
   "c.extract": "Take out and join the ends",
   "c.lock": "Lock in its place, or unlock",
+  "c.compact": "Hide unused sockets, or show them",
   "c.hide-wires": "Hide its wires, or show them",
   "c.bookmark-7": "Go to bookmark 7",
   "c.bookmark-8": "Go to bookmark 8",

@@ -1,7 +1,7 @@
-/** Commands on where one looks and what stays: locks, hidden wires, bookmarks. */
+/** Commands on where one looks, what stays and what is shown: locks, hidden wires and sockets, bookmarks. */
 
 import { bookmarkOf } from "../../core/bookmarks";
-import { setBookmark, setGroupsLocked, setHidden, setLocked } from "../../core/commands";
+import { setBookmark, setCompact, setGroupsLocked, setHidden, setLocked } from "../../core/commands";
 import { boardAt, definitionAt } from "../../core/document";
 import { linksOf } from "../../core/shape";
 import type { Key } from "../../ui/text";
@@ -69,6 +69,20 @@ export const PLACE: readonly Command[] = [
       const gesture = `lock ${performance.now()}`;
       at.open.document.run(setLocked(path(at), steps, lock), gesture);
       at.open.document.run(setGroupsLocked(path(at), groups, lock), gesture);
+    },
+  },
+  {
+    id: "node.compact",
+    group: "node",
+    label: "c.compact",
+    keys: ["Shift+H"],
+    edits: true,
+    when: (at) => selectedSteps(at).length > 0,
+    run: (at) => {
+      const ids = selectedSteps(at);
+      const { steps } = boardAt(at.open.document.getState(), path(at));
+      const compact = ids.some((id) => !steps[id]?.compact);
+      at.open.document.run(setCompact(path(at), ids, compact));
     },
   },
   {

@@ -1,6 +1,7 @@
 /**
  * Drawing a wire: dragged from a socket, or begun and ended by two clicks, taps or key presses. An input's wire is taken
- * off by dragging from it. Let go over a node it takes the first socket that fits; over nothing it opens the palette.
+ * off by dragging from it. Let go over a node it takes the first socket that fits, also one that is not drawn while nothing
+ * is joined to it; over nothing it opens the palette.
  */
 
 import { connect, disconnect, moveEnd } from "../../core/commands";
@@ -108,7 +109,9 @@ function aim(stage: Stage, pointer: Pointer): void {
     return;
   }
   const fitting =
-    node && node.id !== pending.from.step ? node.sockets.filter((one) => canEnd(stage, pending, one)) : [];
+    node && node.id !== pending.from.step
+      ? [...node.sockets, ...node.unused].filter((one) => canEnd(stage, pending, one))
+      : [];
   const open = fitting.find((one) => !one.joined || one.side === "output") ?? fitting[0] ?? null;
   stage.ui.setState({
     pending: { ...pending, at: open ? stage.scene.socketPoint(open) : pointer.at, target: open, why: null },

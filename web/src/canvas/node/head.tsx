@@ -1,8 +1,18 @@
 /** A node's head: fold, title, and what the run says of it. */
 
-import { ChevronDown, ChevronRight, CircleAlert, CircleHelp, History, Lock, LogIn, StickyNote } from "lucide-react";
+import {
+  ChevronDown,
+  ChevronRight,
+  CircleAlert,
+  CircleHelp,
+  EyeOff,
+  History,
+  Lock,
+  LogIn,
+  StickyNote,
+} from "lucide-react";
 import { useEffect, useRef } from "react";
-import { setCollapsed, setTitle } from "../../core/commands";
+import { setCollapsed, setCompact, setTitle } from "../../core/commands";
 import { size, t } from "../../ui/text";
 import { useStage, useStepRun, useUi } from "../context";
 import type { SceneNode } from "../scene_types";
@@ -35,6 +45,7 @@ export function Head({ node, wrong }: { node: SceneNode; wrong: boolean }) {
           <CircleHelp size={14} aria-hidden="true" />
         </span>
       )}
+      {node.unused.length > 0 && <ShowSockets node={node} />}
       {node.step.locked && (
         <span className="ll-step-note" role="img" aria-label={t("node.locked")} title={t("node.locked")}>
           <Lock size={12} aria-hidden="true" />
@@ -58,6 +69,23 @@ export function Head({ node, wrong }: { node: SceneNode; wrong: boolean }) {
         </button>
       )}
     </div>
+  );
+}
+
+/** Says that there are more sockets than one sees, and brings them back. */
+function ShowSockets({ node }: { node: SceneNode }) {
+  const stage = useStage();
+  const label = t("node.unused", { title: node.title, count: node.unused.length });
+  return (
+    <button
+      type="button"
+      className="ll-icon"
+      aria-label={label}
+      title={label}
+      onClick={() => stage.run(setCompact(stage.path, [node.id], false))}
+    >
+      <EyeOff size={13} aria-hidden="true" />
+    </button>
   );
 }
 

@@ -160,6 +160,12 @@ export const setLocked = (path: Path, ids: readonly string[], locked: boolean): 
     for (const id of ids) stepOn(board, id).locked = locked;
   });
 
+/** Draw only the sockets that are joined, or all of them again. */
+export const setCompact = (path: Path, ids: readonly string[], compact: boolean): Command =>
+  onBoard(compact ? "hide-unused" : "show-unused", path, (board) => {
+    for (const id of ids) stepOn(board, id).compact = compact;
+  });
+
 export const setCollapsed = (path: Path, ids: readonly string[], collapsed: boolean): Command =>
   onBoard(collapsed ? "collapse" : "expand", path, (board) => {
     for (const id of ids) stepOn(board, id).collapsed = collapsed;

@@ -143,6 +143,7 @@ export function commandOf(document: Document, roll: Dice): Command<unknown> {
     () => commands.toggleMode(path, selection.steps, "bypassed"),
     () => commands.setCollapsed(path, selection.steps, roll() % 2 === 0),
     () => commands.setLocked(path, selection.steps, roll() % 2 === 0),
+    () => commands.setCompact(path, selection.steps, roll() % 3 > 0),
     () => commands.setGroupsLocked(path, selection.groups, roll() % 2 === 0),
     () => commands.setHidden(path, links.slice(0, roll() % 4), roll() % 2 === 0),
     () => commands.setTitle(path, id, title),

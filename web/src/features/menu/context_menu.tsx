@@ -54,7 +54,8 @@ function forItems(menu: MenuRequest, { entry, can, brought }: Commands): MenuPar
   add(...some("run.selected"));
   add(...some("view.enter", "node.unpack", "node.subgraph", "node.group", "node.replace"));
   add(
-    ...some("node.mute", "node.bypass", "node.collapse", "node.detach", "node.extract", "node.hide-wires", "node.lock"),
+    ...some("node.mute", "node.bypass", "node.collapse", "node.compact", "node.detach", "node.extract"),
+    ...some("node.hide-wires", "node.lock"),
   );
   add(...some("edit.copy", "edit.cut", "edit.duplicate", "view.fit-selected"));
   add(...ofPacks);
