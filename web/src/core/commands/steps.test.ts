@@ -24,6 +24,7 @@ import {
   removeSteps,
   replaceKind,
   replacePlan,
+  resetValue,
   seedsAfterRun,
   setAfter,
   setBookmark,
@@ -237,4 +238,19 @@ test("a locked step stays whatever moves; locks, hidden wires and bookmarks are 
   }
   store.run(setHidden([], [{ step: "save", input: "image" }], false));
   expect(store.getState().steps.save!.hidden).toEqual([]);
+});
+
+test("what is set, reset or made a widget in the place of wires leaves no bends of theirs behind", () => {
+  for (const instead of [
+    setValue([], "stack", "images", 1),
+    resetValue([], "stack", "images", palette),
+    unexposeKnob([], "stack", "images"),
+  ]) {
+    const { store } = chain("pic/load", "pic/stack");
+    store.run(connect([], { step: "load", output: "image" }, { step: "stack", input: "images" }, palette));
+    store.run(addReroute([], { step: "stack", input: "images", index: 1 }, 0, [5, 5]));
+    expect(store.getState().steps.stack!.reroutes).toEqual({ "images#1": [[5, 5]] });
+    store.run(instead);
+    expect(store.getState().steps.stack!.reroutes).toEqual({});
+  }
 });

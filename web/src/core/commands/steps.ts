@@ -5,7 +5,17 @@ import { bypassSource } from "../bypass";
 import { freshId, isObject, newStep } from "../document";
 import { inputJoins, kindShape, shapeOf } from "../shape";
 import type { Document, Input, Join, Json, Mode, Palette, Path, Point, Step } from "../types";
-import { type Command, forgetSteps, leadReaders, mapStepJoins, onBoard, plain, setOrDelete, stepOn } from "./board";
+import {
+  type Command,
+  forgetSteps,
+  leadReaders,
+  mapStepJoins,
+  onBoard,
+  plain,
+  renumberReroutes,
+  setOrDelete,
+  stepOn,
+} from "./board";
 import { refuseInside } from "./nesting";
 
 export interface NewStep {
@@ -114,7 +124,7 @@ export const resizeStep = (path: Path, id: string, size: Point | null): Command 
 export const setValue = (path: Path, id: string, input: string, value: Json): Command =>
   onBoard("set-value", path, (board) => {
     const step = stepOn(board, id);
-    if (inputJoins(step.inputs[input]).length) delete step.reroutes[input];
+    unbend(step, input);
     step.inputs[input] = value;
   });
 
@@ -123,8 +133,14 @@ export const resetValue = (path: Path, id: string, input: string, palette: Palet
   onBoard("set-value", path, (board, draft) => {
     const shape = shapeOf(draft, path, id, palette);
     const usual = shape.subgraph ? undefined : shape.knobs.find((one) => one.name === input)?.default;
+    unbend(stepOn(board, id), input);
     setOrDelete(stepOn(board, id).inputs, input, usual);
   });
+
+/** The wires into an input go, and their bends with them. */
+function unbend(step: Step, input: string): void {
+  if (inputJoins(step.inputs[input]).length) renumberReroutes(step, input, []);
+}
 
 export const setTitle = (path: Path, id: string, title: string): Command =>
   onBoard("set-title", path, (board) => {
@@ -190,8 +206,8 @@ export const unexposeKnob = (path: Path, id: string, knob: string): Command =>
     const step = stepOn(board, id);
     if (step.exposed.includes(knob)) step.exposed = step.exposed.filter((one) => one !== knob);
     if (inputJoins(step.inputs[knob]).length) {
+      unbend(step, knob);
       delete step.inputs[knob];
-      delete step.reroutes[knob];
     }
   });
 
