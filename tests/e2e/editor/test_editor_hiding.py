@@ -74,6 +74,7 @@ def test_a_locked_group_is_not_moved_or_deleted_until_it_is_unlocked(editor: Edi
     assert [one["locked"] for one in locked["groups"]] == [True]
 
     page.keyboard.press("Delete")
+    expect(page.get_by_text("A locked group is not removed.")).to_be_visible()
     editor.drag(bar, aside)  # on what is locked a drag moves the view
     seen = box(editor, "prompt")
     assert abs(seen["x"] - inside["x"] - 12) < 2

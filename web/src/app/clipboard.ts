@@ -39,7 +39,9 @@ export function cutSelected(at: At): void {
 export function removeSelected(at: At): void {
   const { open, editor } = at;
   open.document.run(removeItems(open.view.getState().path, selectionOf(at), editor.server.getState().palette));
-  select(at, selectionOf(at)); // locked groups are still there
+  const stayed = selectionOf(at);
+  select(at, stayed);
+  if (stayed.groups.length) say(editor, "bad", t("group.stays"), t("group.stays-fix"));
 }
 
 export function duplicateSelected(at: At): void {

@@ -29,6 +29,8 @@ export const CANVAS_TEXTS = {
   "node.muted": "muted",
   "node.bypassed": "bypassed",
   "node.locked": "locked in its place",
+  "group.stays": "A locked group is not removed.",
+  "group.stays-fix": "Unlock it first.",
   "node.unused": "Show all sockets of {title} ({count} hidden)",
   "node.fold": "Fold {title}",
   "node.unfold": "Unfold {title}",
