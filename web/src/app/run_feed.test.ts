@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { EventMessage, RunMessage, StepMessage } from "../api/wire";
+import type { EventMessage, ProgressMessage, RunMessage, StepMessage } from "../api/wire";
 import { applyEvent, applyPreview, applyProgress, around, begin, restored } from "./run_feed";
 
 const event = (data: Record<string, unknown>): EventMessage => ({
@@ -12,6 +12,7 @@ const event = (data: Record<string, unknown>): EventMessage => ({
 });
 const after = (...events: Record<string, unknown>[]) => events.map(event).reduce(applyEvent, begin("r"));
 const run = { id: "r", status: "succeeded", attempt: 2, problems: [], files: [] } as unknown as RunMessage;
+const progress: ProgressMessage = { type: "progress", run: "r", step: "a", done: 3, total: 8, text: "" };
 const step = (more: Partial<StepMessage>): StepMessage => ({
   run: "r",
   attempt: 2,
@@ -93,4 +94,16 @@ it("a page loaded anew is told of the last attempt only", () => {
   expect(Object.keys(state.steps)).toEqual(["a", "b"]);
   expect(state.steps.a).toMatchObject({ state: "done", peakBytes: 5 });
   expect(state.steps.b?.state).toBe("cancelled");
+});
+
+it("keeps how far a step is that still runs, and believes the server of one that ran when it was heard last", () => {
+  const shown = { ...begin("r", "running" as const), steps: {} };
+  const far = applyProgress(applyProgress(shown, { ...progress, step: "a" }), { ...progress, step: "b" });
+  const running = { ...run, status: "running" as const };
+  const now = restored(running, [step({ status: "running" }), step({ step: "b" })], far);
+  expect(now.steps.a).toMatchObject({ state: "running", done: 3, total: 8 });
+  expect(now.steps.b).toMatchObject({ state: "done", seconds: 1 });
+  const over = restored(run, [step({}), step({ step: "b" })], far);
+  expect(Object.values(over.steps).map(({ state }) => state)).toEqual(["done", "done"]);
+  expect(restored(running, [], { ...far, run: "another" }).steps).toEqual({});
 });

@@ -148,8 +148,11 @@ const STATES: Record<string, StepRun["state"]> = {
   skipped: "skipped",
 };
 
-/** What a page that was loaded anew is told of a run: its message, and what each step took in its last attempt. */
-export function restored(run: RunMessage, steps: readonly StepMessage[]): RunState {
+/**
+ * What a page that was loaded anew, or was away, is told of a run: its message, and what each step took in its last
+ * attempt. Of a step that runs, and goes on running, what was `shown` is kept: how far it is is told to nobody twice.
+ */
+export function restored(run: RunMessage, steps: readonly StepMessage[], shown: RunState = NO_RUN): RunState {
   let state: RunState = { ...begin(run.id, run.status), problems: run.problems };
   for (const one of steps.filter(({ attempt }) => attempt === run.attempt)) {
     const known = STATES[one.status] ?? "waiting";
@@ -165,5 +168,9 @@ export function restored(run: RunMessage, steps: readonly StepMessage[]): RunSta
     });
     for (const outer of around(one.step)) state = withStep(state, outer, { state: now, files });
   }
+  if (shown.run !== run.id || isOver(run.status)) return state;
+  for (const [id, one] of Object.entries(shown.steps))
+    if (one.state === "running" && (state.steps[id]?.state ?? "running") === "running")
+      state = withStep(state, id, one);
   return state;
 }

@@ -2,8 +2,9 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Client } from "../api/client";
 import type { EventMessage, QueueMessage, RunMessage } from "../api/wire";
+import type { OpenDocument } from "./open_document";
 import { ServerFeed } from "./server_feed";
-import { createServer } from "./stores";
+import { createRun, createServer } from "./stores";
 import type { Workspace } from "./workspace";
 
 type Status = RunMessage["status"];
@@ -124,4 +125,30 @@ it("a run is shown as it is, in whatever order events and answers come, and its 
     }),
     { numRuns: 300 },
   );
+});
+
+it("a step that ends while one asks how far a run is, is not shown as running", async () => {
+  const there = new SlowServer();
+  let state = "running";
+  const steps = () => there.ask({ steps: [{ run: "r", attempt: 1, step: "paint", status: state, outputs: {} }] });
+  const run = { ...there.run(), status: "running", attempt: 1, meta: { draft: "d" } } as unknown as RunMessage;
+  const server = createServer();
+  server.setState({ runs: [run] });
+  const open = { id: "d", run: createRun(), lastSeeds: {} } as unknown as OpenDocument;
+  const workspace = {
+    onOpen: () => {},
+    find: () => open,
+    online: () => {},
+    store: { getState: () => ({ open: [open] }) },
+  };
+  const client = { ...there.client(), runSteps: steps } as unknown as Client;
+  const feed = new ServerFeed(client, server, workspace as unknown as Workspace);
+  feed.connect();
+  const restored = feed.restore(open);
+  state = "finished";
+  hear({ type: "event", epoch: "e", seq: 1, run: "r", time: 1, data: { type: "finished", step: "paint", seconds: 2 } });
+  do await settled();
+  while (there.answer(0));
+  await restored;
+  expect(open.run.getState()).toMatchObject({ run: "r", status: "running", steps: { paint: { state: "done" } } });
 });

@@ -47,8 +47,9 @@ export class ServerFeed {
   private readonly ends = new Set<(run: RunMessage) => void>();
   /** Runs whose end has been told. */
   private readonly ended = new Set<string>();
-  /** What was heard of a run last, counted over all runs: an answer asked for before that is old. */
+  /** When something of a run was heard last, and when its status was, counted over all runs: older answers are old. */
   private readonly heard = new Map<string, number>();
+  private readonly turned = new Map<string, number>();
   private count = 0;
   private readonly asking = new Map<string, Promise<void>>();
 
@@ -122,15 +123,17 @@ export class ServerFeed {
     if (!run) return;
     const known = open.run.getState();
     if (known.run === run.id && known.status === run.status && isOver(run.status)) return;
-    const found = await this.client.runSteps(run.id).catch(() => null);
-    if (!found) return;
+    let found: Awaited<ReturnType<Client["runSteps"]>> | null;
+    let before: number;
+    do {
+      before = this.count;
+      found = await this.client.runSteps(run.id).catch(() => null);
+      if (!found) return;
+    } while ((this.heard.get(run.id) ?? 0) > before); // a step went on meanwhile
     const now = this.server.getState().runs.find(({ id }) => id === run.id) ?? run;
-    const state = restored(now, found.steps);
     const seeds = seedsIn(now);
     open.lastSeeds = seeds;
-    const before = open.run.getState();
-    const steps = before.run === run.id ? { ...state.steps, ...onlyRunning(before.steps) } : state.steps;
-    open.run.setState({ ...state, steps, seeds });
+    open.run.setState({ ...restored(now, found.steps, open.run.getState()), seeds });
   }
 
   // ── what is heard ──
@@ -169,6 +172,7 @@ export class ServerFeed {
 
   private happened(message: EventMessage): void {
     this.flush();
+    this.heard.set(message.run, ++this.count);
     this.eta.hear(message);
     const open = this.documentOf(message.run) ?? this.turnTo(message);
     if (open) {
@@ -185,7 +189,7 @@ export class ServerFeed {
 
   private statusOf(message: EventMessage): void {
     const data = message.data as Partial<RunMessage> & { status: RunMessage["status"] };
-    this.heard.set(message.run, ++this.count);
+    this.turned.set(message.run, this.count);
     const { runs } = this.server.getState();
     const known = runs.find(({ id }) => id === message.run);
     if (known) {
@@ -212,7 +216,7 @@ export class ServerFeed {
       before = this.count;
       run = await this.client.run(id).catch(() => null);
       if (!run) return;
-    } while (this.heardSince(id, before)); // overtaken on its way
+    } while (this.turnedSince(id, before)); // overtaken on its way
     this.know(run);
     if (!isOver(run.status)) return;
     const open = this.documentOf(id);
@@ -223,14 +227,14 @@ export class ServerFeed {
     for (const listener of this.ends) listener(run);
   }
 
-  private heardSince(run: string, count: number): boolean {
-    return (this.heard.get(run) ?? 0) > count;
+  private turnedSince(run: string, count: number): boolean {
+    return (this.turned.get(run) ?? 0) > count;
   }
 
   /** The answer to a submission. If the run has been heard of already, what was heard is newer. */
   begun(run: RunMessage): void {
     if (this.server.getState().runs.some(({ id }) => id === run.id)) return;
-    this.heard.set(run.id, ++this.count);
+    this.turned.set(run.id, ++this.count);
     this.know(run);
   }
 
@@ -247,7 +251,7 @@ export class ServerFeed {
   readonly refreshRuns = oneAtATime(async () => {
     const before = this.count;
     const { runs } = await this.client.runs("?limit=100");
-    const newer = this.server.getState().runs.filter(({ id }) => this.heardSince(id, before));
+    const newer = this.server.getState().runs.filter(({ id }) => this.turnedSince(id, before));
     const told = runs.filter(({ id }) => !newer.some((one) => one.id === id));
     this.server.setState({ runs: newestFirst([...newer, ...told]) });
   });
@@ -339,10 +343,6 @@ function oneAtATime(work: () => Promise<void>): () => Promise<void> {
       });
     return next;
   };
-}
-
-function onlyRunning<T extends { state: string }>(steps: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(steps).filter(([, one]) => one.state === "running"));
 }
 
 /** Whether some worker can be asked. */
