@@ -36,6 +36,8 @@ class EditorPage:
 
     def wait_kept(self) -> None:
         """Until the server has the document as it is."""
+        # What a menu offers is done after it has closed and has given the focus back, two timeouts of nothing later.
+        self.page.evaluate("async () => { for (const _ of [1, 2, 3]) await new Promise((done) => setTimeout(done)); }")
         # A change is written down within a second; "pending" is said at once.
         expect(self.page.locator("[data-journal=kept]")).to_be_visible()
 

@@ -38,7 +38,12 @@ def test_unused_sockets_are_hidden_take_a_wire_that_is_let_go_over_the_node_and_
     page.mouse.click(low["x"] + low["width"] / 2, (low["y"] + low["height"] + tall["y"] + tall["height"]) / 2)
     expect(page.locator(".ll-selected")).to_have_count(0)
 
-    editor.drag(middle(editor.socket("size", "latent", "output")), middle(editor.node("paint").locator(".ll-title")))
+    page.mouse.move(*middle(editor.socket("size", "latent", "output")))
+    page.mouse.down()
+    page.mouse.move(*middle(editor.node("paint").locator(".ll-title")), steps=6)
+    expect(page.locator(".ll-why")).to_have_text("noise")  # which of those that are not seen it would take
+    page.mouse.up()
+    expect(page.locator(".ll-why")).to_have_count(0)
     expect(noise).to_have_class(has("ll-joined"))
     assert editor.kept()["steps"]["paint"]["inputs"]["noise"] == {"join": ["size", "latent"]}
     page.keyboard.press("Control+z")

@@ -9,7 +9,9 @@ import { t } from "../ui/text";
 import { toScreen } from "./camera";
 import { useStage, useUi } from "./context";
 import { reason } from "./fitting";
-import type { Pending } from "./stage";
+import type { SceneSocket } from "./scene_types";
+import type { Pending, Stage } from "./stage";
+import { readable } from "./words";
 
 export function Overlay() {
   const stage = useStage();
@@ -59,20 +61,30 @@ export function Overlay() {
           )}
         </g>
       </svg>
-      {pending?.why && <Why pending={pending} />}
+      {pending && <Said pending={pending} />}
     </>
   );
 }
 
-function Why({ pending }: { pending: Pending }) {
+/** Beside the end of the wire: why it cannot end there, or where it would, if that is not seen. */
+function Said({ pending }: { pending: Pending }) {
   const stage = useStage();
   const camera = useStore(stage.stores.view, (view) => view.viewport);
-  const [left, top] = toScreen(camera, pending.at);
+  const { why, target, at } = pending;
+  const text = why ? reason(stage, why) : target && !isDrawn(stage, target) ? readable(target.name) : "";
+  if (!text) return null;
+  const [left, top] = toScreen(camera, at);
   return (
     <div className="ll-why" style={{ left: left + 14, top: top + 14 }} role="status">
-      {pending.why && reason(stage, pending.why)}
+      {text}
     </div>
   );
+}
+
+/** Whether a socket has a place of its own: on a folded node none has, and one that is unused may have none. */
+function isDrawn(stage: Stage, { step, side, name }: SceneSocket): boolean {
+  const node = stage.scene.nodes.get(step);
+  return !node?.step.collapsed && !node?.unused.some((one) => one.side === side && one.name === name);
 }
 
 function wire(from: readonly [number, number], pending: Pending, style: LinkStyle): string {
