@@ -14,7 +14,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for top in ("graph_runtime", "nodes", "custom_nodes") for path in (ROOT / top).rglob("*.py"))
 LONGEST = 420
-LONGER = {"graph_runtime/server/wire.py": 500}  # every message once, so that they can be read against each other
 # A process of its own that looks at what strangers send and then ends.
 PROBE = "graph_runtime.server.probe"
 TRAINING = "nodes.models.starter"  # programs that are run to make a checkpoint, not imported to use it
@@ -113,8 +112,7 @@ def test_what_a_test_needs_is_not_imported_to_run() -> None:
 def test_a_file_has_one_noun(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
-    longest = LONGER.get(path.relative_to(ROOT).as_posix(), LONGEST)
-    assert len(text.splitlines()) <= longest, "is there a second noun in it?"
+    assert len(text.splitlines()) <= LONGEST, "is there a second noun in it?"
     assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Global)], "state is passed"
     assert not {"utils", "helpers", "common", "manager"} & set(path.with_suffix("").parts)
     if text.strip():

@@ -1,28 +1,5 @@
 /** Written by `python -m graph_runtime.server.browser_types`. Do not edit: a test compares. */
 
-/** A draft as it is now. `revision` is the one it replaces, 0 for none; `client` is who writes, to be told apart. */
-export interface DraftBody {
-  document: Record<string, unknown>;
-  revision?: number;
-  name?: string;
-  workflow?: string;
-  based_on?: number;
-  client?: string;
-}
-
-/** Somebody has written a draft down. */
-export interface DraftChanged {
-  type: "draft-changed";
-  draft: string;
-  revision: number;
-  client: string;
-}
-
-export interface DraftDocument {
-  draft: DraftMessage;
-  document: Record<string, unknown>;
-}
-
 /** What is being edited, without its document. `workflow` and `based_on` are what it was made from. */
 export interface DraftMessage {
   id: string;
@@ -37,6 +14,21 @@ export interface Drafts {
   drafts: DraftMessage[];
 }
 
+export interface DraftDocument {
+  draft: DraftMessage;
+  document: Record<string, unknown>;
+}
+
+/** A draft as it is now. `revision` is the one it replaces, 0 for none; `client` is who writes, to be told apart. */
+export interface DraftBody {
+  document: Record<string, unknown>;
+  revision?: number;
+  name?: string;
+  workflow?: string;
+  based_on?: number;
+  client?: string;
+}
+
 /** A workflow that comes with a pack, to begin with. */
 export interface TemplateMessage {
   id: string;
@@ -49,28 +41,13 @@ export interface Templates {
   templates: TemplateMessage[];
 }
 
-/** One thing that is wrong: where, what came and what was wanted, what to do. */
-export interface ProblemMessage {
-  code: string;
-  place: string;
-  what: string;
-  fix: string;
-  step: string;
-  field: string;
+/** Somebody has written a draft down. */
+export interface DraftChanged {
+  type: "draft-changed";
+  draft: string;
+  revision: number;
+  client: string;
 }
-
-/** Why something was refused, completely. */
-export interface Problems {
-  problems: ProblemMessage[];
-}
-
-/** It has been done. */
-export interface Done {
-  done: boolean;
-}
-
-/** No more need be said. */
-export type Nothing = Record<string, never>;
 
 /** A finished file: ask for it by `id`. `name` is only a label. */
 export interface FileMessage {
@@ -82,6 +59,38 @@ export interface FileMessage {
   run: string;
   bytes: number;
   created: number;
+}
+
+/** Finished files made before a time (any, if 0), newest first. */
+export interface FileQuery {
+  before?: number;
+  limit?: number;
+}
+
+export interface Files {
+  files: FileMessage[];
+}
+
+/** `name` is a label; a number is added if it is taken. */
+export interface UploadQuery {
+  name: string;
+}
+
+/** Something that has happened and is kept, at its place (epoch, seq). `data` is an event with its `type`. */
+export interface EventMessage {
+  type: "event";
+  epoch: string;
+  seq: number;
+  run: string;
+  time: number;
+  data: Record<string, unknown>;
+}
+
+/** The queue. `paused` says why nothing is started: person, boot, disk; empty when it is. */
+export interface QueueMessage {
+  paused: string[];
+  counts: Record<string, number>;
+  waiting: WaitingMessage[];
 }
 
 /** A run. Times are seconds since 1970. `files` are there once it has ended. */
@@ -107,6 +116,125 @@ export interface RunMessage {
   files: FileMessage[];
   problems: ProblemMessage[];
 }
+
+/** A worker: starting, ready, running, failed or closed. `quiet_seconds` since its last sign of life. */
+export interface WorkerMessage {
+  name: string;
+  device: string;
+  state: string;
+  run: string;
+  step: string;
+  pid: number;
+  quiet_seconds: number;
+  restarts: number;
+  problems: ProblemMessage[];
+}
+
+/** The first thing heard when there is no place to go on from: all that matters now, as of (epoch, seq). */
+export interface Snapshot {
+  type: "snapshot";
+  epoch: string;
+  seq: number;
+  runs: RunMessage[];
+  queue: QueueMessage;
+  workers: WorkerMessage[];
+}
+
+/** The first thing heard when everything since the named place follows. */
+export interface Welcome {
+  type: "welcome";
+  epoch: string;
+  seq: number;
+  workers: WorkerMessage[];
+}
+
+/** How far a step is. Only the newest is sent. */
+export interface ProgressMessage {
+  type: "progress";
+  run: string;
+  step: string;
+  done: number;
+  total: number;
+  text: string;
+}
+
+/** Begins a binary message: length of this JSON (u32, big endian), this JSON, the picture. */
+export interface PreviewHeader {
+  type: "preview";
+  run: string;
+  step: string;
+  media: string;
+}
+
+/** The workers have changed. */
+export interface WorkersMessage {
+  type: "workers";
+  workers: WorkerMessage[];
+}
+
+/** There are other nodes than before: get them anew. */
+export interface NodesChanged {
+  type: "nodes-changed";
+}
+
+/** What a client may say: whose progress and previews it wants; None is everybody's, [] nobody's. */
+export interface Subscribe {
+  type: "subscribe";
+  runs?: string[] | null;
+}
+
+/** One thing that is wrong: where, what came and what was wanted, what to do. */
+export interface ProblemMessage {
+  code: string;
+  place: string;
+  what: string;
+  fix: string;
+  step: string;
+  field: string;
+}
+
+/** The palette: NodeDefs, sockets, packs. `fresh` once a worker of this server has said it. */
+export interface NodesMessage {
+  fresh: boolean;
+  version: string;
+  nodes: Record<string, unknown>[];
+  sockets: Record<string, unknown>[];
+  packs: Record<string, unknown>[];
+}
+
+/** A model on disk. `facts` is what its family's headers tell; None when nobody could read it. `fingerprint` is the same for the same content under any name, on any machine. */
+export interface ModelMessage {
+  kind: string;
+  name: string;
+  bytes: number;
+  fingerprint: string;
+  facts: Record<string, unknown> | null;
+  problems: ProblemMessage[];
+}
+
+export interface Models {
+  models: ModelMessage[];
+}
+
+/** Names that a knob for files of this kind may have, and the folders they are looked for in. */
+export interface Names {
+  kind: string;
+  names: string[];
+  folders: string[];
+}
+
+/** Why something was refused, completely. */
+export interface Problems {
+  problems: ProblemMessage[];
+}
+
+/** It has been done. */
+export interface Done {
+  done: boolean;
+}
+
+/** No more need be said. */
+export type Nothing = Record<string, never>;
 
 /** A graph to run, or a document to make it from. The header Idempotency-Key makes sending it twice harmless. */
 export interface Submission {
@@ -160,16 +288,6 @@ export interface Steps {
   crashes: Record<string, unknown>[];
 }
 
-/** Something that has happened and is kept, at its place (epoch, seq). `data` is an event with its `type`. */
-export interface EventMessage {
-  type: "event";
-  epoch: string;
-  seq: number;
-  run: string;
-  time: number;
-  data: Record<string, unknown>;
-}
-
 /** Events of a run after a number. */
 export interface EventQuery {
   after?: number;
@@ -200,46 +318,54 @@ export interface WaitingMessage {
   starts_in: number | null;
 }
 
-/** The queue. `paused` says why nothing is started: person, boot, disk; empty when it is. */
-export interface QueueMessage {
-  paused: string[];
-  counts: Record<string, number>;
-  waiting: WaitingMessage[];
-}
-
 /** Waiting runs in the order they should have among themselves. */
 export interface Order {
   runs: string[];
 }
 
-/** The palette: NodeDefs, sockets, packs. `fresh` once a worker of this server has said it. */
-export interface NodesMessage {
-  fresh: boolean;
+export interface Health {
+  ok: boolean;
+}
+
+/** Whether runs can be started now, and why not. */
+export interface Ready {
+  ready: boolean;
+  reasons: string[];
+}
+
+/** The machine and the server, as they are now. Bytes, seconds. */
+export interface System {
   version: string;
-  nodes: Record<string, unknown>[];
-  sockets: Record<string, unknown>[];
-  packs: Record<string, unknown>[];
+  python: string;
+  platform: string;
+  seconds: number;
+  cpu_count: number;
+  cpu_percent: number;
+  memory_total: number;
+  memory_available: number;
+  server_rss: number;
+  disk_free: number;
+  clients: number;
+  workers: WorkerMessage[];
+  memory: Record<string, unknown> | null;
+  notices: ProblemMessage[];
 }
 
-/** A model on disk. `facts` is what its family's headers tell; None when nobody could read it. `fingerprint` is the same for the same content under any name, on any machine. */
-export interface ModelMessage {
-  kind: string;
+export interface SettingMessage {
   name: string;
-  bytes: number;
-  fingerprint: string;
-  facts: Record<string, unknown> | null;
-  problems: ProblemMessage[];
+  value: unknown;
+  about: string;
 }
 
-export interface Models {
-  models: ModelMessage[];
+/** What was set when the server was started; it cannot be changed while it runs. */
+export interface SettingsMessage {
+  settings: SettingMessage[];
 }
 
-/** Names that a knob for files of this kind may have, and the folders they are looked for in. */
-export interface Names {
-  kind: string;
-  names: string[];
-  folders: string[];
+/** An address that opens the editor in a browser: good once, for a minute. */
+export interface Ticket {
+  url: string;
+  seconds: number;
 }
 
 /** A document, ours or one that can be turned into ours. */
@@ -310,132 +436,6 @@ export interface WorkflowDocument {
   workflow: WorkflowMessage;
   version: number;
   document: Record<string, unknown>;
-}
-
-/** Finished files made before a time (any, if 0), newest first. */
-export interface FileQuery {
-  before?: number;
-  limit?: number;
-}
-
-export interface Files {
-  files: FileMessage[];
-}
-
-/** `name` is a label; a number is added if it is taken. */
-export interface UploadQuery {
-  name: string;
-}
-
-export interface Health {
-  ok: boolean;
-}
-
-/** Whether runs can be started now, and why not. */
-export interface Ready {
-  ready: boolean;
-  reasons: string[];
-}
-
-/** A worker: starting, ready, running, failed or closed. `quiet_seconds` since its last sign of life. */
-export interface WorkerMessage {
-  name: string;
-  device: string;
-  state: string;
-  run: string;
-  step: string;
-  pid: number;
-  quiet_seconds: number;
-  restarts: number;
-  problems: ProblemMessage[];
-}
-
-/** The machine and the server, as they are now. Bytes, seconds. */
-export interface System {
-  version: string;
-  python: string;
-  platform: string;
-  seconds: number;
-  cpu_count: number;
-  cpu_percent: number;
-  memory_total: number;
-  memory_available: number;
-  server_rss: number;
-  disk_free: number;
-  clients: number;
-  workers: WorkerMessage[];
-  memory: Record<string, unknown> | null;
-  notices: ProblemMessage[];
-}
-
-export interface SettingMessage {
-  name: string;
-  value: unknown;
-  about: string;
-}
-
-/** What was set when the server was started; it cannot be changed while it runs. */
-export interface SettingsMessage {
-  settings: SettingMessage[];
-}
-
-/** An address that opens the editor in a browser: good once, for a minute. */
-export interface Ticket {
-  url: string;
-  seconds: number;
-}
-
-/** The first thing heard when there is no place to go on from: all that matters now, as of (epoch, seq). */
-export interface Snapshot {
-  type: "snapshot";
-  epoch: string;
-  seq: number;
-  runs: RunMessage[];
-  queue: QueueMessage;
-  workers: WorkerMessage[];
-}
-
-/** The first thing heard when everything since the named place follows. */
-export interface Welcome {
-  type: "welcome";
-  epoch: string;
-  seq: number;
-  workers: WorkerMessage[];
-}
-
-/** How far a step is. Only the newest is sent. */
-export interface ProgressMessage {
-  type: "progress";
-  run: string;
-  step: string;
-  done: number;
-  total: number;
-  text: string;
-}
-
-/** Begins a binary message: length of this JSON (u32, big endian), this JSON, the picture. */
-export interface PreviewHeader {
-  type: "preview";
-  run: string;
-  step: string;
-  media: string;
-}
-
-/** The workers have changed. */
-export interface WorkersMessage {
-  type: "workers";
-  workers: WorkerMessage[];
-}
-
-/** There are other nodes than before: get them anew. */
-export interface NodesChanged {
-  type: "nodes-changed";
-}
-
-/** What a client may say: whose progress and previews it wants; None is everybody's, [] nobody's. */
-export interface Subscribe {
-  type: "subscribe";
-  runs?: string[] | null;
 }
 
 /** What the live connection says. */

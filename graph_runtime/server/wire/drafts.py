@@ -1,4 +1,4 @@
-"""The messages about drafts, what is being edited, and templates, what may be begun with. Part of `wire`."""
+"""The messages about drafts, what is being edited, and templates, what may be begun with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from graph_runtime.server.wire_base import Body, Json, Message
+from graph_runtime.server.wire.base import Body, Json, Message
 
 
 class DraftMessage(Message):
