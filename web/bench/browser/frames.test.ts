@@ -1,13 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Bench, drag, hasBrowser, open, place, settled, start, stop } from "./page";
+import { beforeEach, expect, it } from "vitest";
+import { drag, inBrowser, place, settled } from "./page";
 
-describe.skipIf(!hasBrowser)("groups under a mouse", () => {
-  let bench: Bench;
-  beforeAll(async () => {
-    await start();
-    bench = await open();
-  }, 120_000);
-  afterAll(stop);
+inBrowser("groups under a mouse", {}, (bench) => {
   beforeEach(async () => {
     await bench.page.evaluate(() => {
       window.__bench.view.setState({ path: [], scope: [], selection: new Set(), snap: false });
@@ -15,7 +9,6 @@ describe.skipIf(!hasBrowser)("groups under a mouse", () => {
     });
     await settled(bench.page);
   });
-  afterEach(() => expect(bench.errors).toEqual([]));
 
   const document_ = () => bench.page.evaluate(() => window.__bench.document.getState());
   /** Page pixels of a point of the canvas. */

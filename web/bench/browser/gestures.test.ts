@@ -1,13 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Bench, drag, hasBrowser, open, place, settled, start, stop } from "./page";
+import { beforeEach, expect, it } from "vitest";
+import { drag, inBrowser, place, settled } from "./page";
 
-describe.skipIf(!hasBrowser)("the canvas under a mouse", () => {
-  let bench: Bench;
-  beforeAll(async () => {
-    await start();
-    bench = await open();
-  }, 120_000);
-  afterAll(stop);
+inBrowser("the canvas under a mouse", {}, (bench) => {
   beforeEach(async () => {
     await bench.page.evaluate(() => {
       window.__bench.view.setState({
@@ -23,7 +17,6 @@ describe.skipIf(!hasBrowser)("the canvas under a mouse", () => {
     });
     await settled(bench.page);
   });
-  afterEach(() => expect(bench.errors).toEqual([]));
 
   const inputs = (step: string) =>
     bench.page.evaluate((id) => window.__bench.document.getState().steps[id]!.inputs, step);

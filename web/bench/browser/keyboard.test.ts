@@ -1,14 +1,8 @@
 import { createRequire } from "node:module";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Bench, hasBrowser, open, settled, start, stop } from "./page";
+import { beforeEach, expect, it } from "vitest";
+import { inBrowser, settled } from "./page";
 
-describe.skipIf(!hasBrowser)("the canvas by keyboard alone", () => {
-  let bench: Bench;
-  beforeAll(async () => {
-    await start();
-    bench = await open();
-  }, 120_000);
-  afterAll(stop);
+inBrowser("the canvas by keyboard alone", {}, (bench) => {
   beforeEach(async () => {
     await bench.page.evaluate(() => {
       window.__bench.view.setState({ path: [], scope: [], selection: new Set() });
@@ -18,7 +12,6 @@ describe.skipIf(!hasBrowser)("the canvas by keyboard alone", () => {
     await settled(bench.page);
     await bench.page.locator(".ll-canvas").focus();
   });
-  afterEach(() => expect(bench.errors).toEqual([]));
 
   const press = async (...keys: string[]) => {
     for (const key of keys) await bench.page.keyboard.press(key);

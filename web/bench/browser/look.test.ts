@@ -1,13 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Bench, hasBrowser, open, settled, start, stop } from "./page";
+import { beforeEach, expect, it } from "vitest";
+import { inBrowser, settled } from "./page";
 
-describe.skipIf(!hasBrowser)("how the canvas looks", () => {
-  let bench: Bench;
-  beforeAll(async () => {
-    await start();
-    bench = await open();
-  }, 120_000);
-  afterAll(stop);
+inBrowser("how the canvas looks", {}, (bench) => {
   beforeEach(async () => {
     await bench.page.evaluate(() => {
       document.documentElement.dataset.text = "normal";
@@ -16,7 +10,6 @@ describe.skipIf(!hasBrowser)("how the canvas looks", () => {
     });
     await settled(bench.page);
   });
-  afterEach(() => expect(bench.errors).toEqual([]));
 
   /** The font sizes that a text is painted with, were nothing an element of the page. */
   const painted = (text: string) =>

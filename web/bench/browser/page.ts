@@ -3,26 +3,25 @@
 import { existsSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { createServer, type ViteDevServer } from "vite";
-import { vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, vi } from "vitest";
 
 // A busy machine is no failure.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-export const hasBrowser = existsSync(executablePath);
+const hasBrowser = existsSync(executablePath);
 
 export interface Bench {
   page: Page;
-  /** What went wrong in the page; a test expects it to be empty. */
+  /** What went wrong in the page. */
   errors: string[];
-  close(): Promise<void>;
 }
 
 let server: ViteDevServer | null = null;
 let browser: Browser | null = null;
 
-export async function start(): Promise<void> {
+async function start(): Promise<void> {
   server = await createServer({
     configFile: new URL("../vite.config.ts", import.meta.url).pathname,
     logLevel: "error",
@@ -32,12 +31,12 @@ export async function start(): Promise<void> {
   browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 }
 
-export async function stop(): Promise<void> {
+async function stop(): Promise<void> {
   await browser?.close();
   await server?.close();
 }
 
-export async function open(options: Parameters<Browser["newPage"]>[0] = {}): Promise<Bench> {
+async function open(options: Options): Promise<Bench> {
   if (!browser || !server) throw new Error("start() first");
   const page = await browser.newPage({ viewport: { width: 1400, height: 900 }, ...options });
   page.setDefaultTimeout(120_000);
@@ -45,7 +44,23 @@ export async function open(options: Parameters<Browser["newPage"]>[0] = {}): Pro
   page.on("pageerror", (error) => errors.push(error.message));
   await page.goto(server.resolvedUrls?.local[0] ?? "");
   await page.waitForFunction(() => window.__bench?.view.getState().canvas);
-  return { page, errors, close: () => page.close() };
+  return { page, errors };
+}
+
+type Options = Parameters<Browser["newPage"]>[0];
+
+/** Tests in one page of one browser, in which nothing may go wrong. `bench` is filled before the first hook of theirs. */
+export function inBrowser(name: string, options: Options, tests: (bench: Bench) => void): void {
+  describe.skipIf(!hasBrowser)(name, () => {
+    const bench = {} as Bench;
+    beforeAll(async () => {
+      await start();
+      Object.assign(bench, await open(options));
+    });
+    afterAll(stop);
+    afterEach(() => expect(bench.errors).toEqual([]));
+    tests(bench);
+  });
 }
 
 /** Everything is mounted and painted that should be. */

@@ -1,13 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Bench, drag, hasBrowser, open, place, settled, start, stop } from "./page";
+import { beforeEach, expect, it } from "vitest";
+import { drag, inBrowser, place, settled } from "./page";
 
-describe.skipIf(!hasBrowser)("the ports of a subgraph, from the inside", () => {
-  let bench: Bench;
-  beforeAll(async () => {
-    await start();
-    bench = await open();
-  }, 120_000);
-  afterAll(stop);
+inBrowser("the ports of a subgraph, from the inside", {}, (bench) => {
   beforeEach(async () => {
     await bench.page.evaluate(async () => {
       window.__bench.view.setState({ path: [], scope: [], selection: new Set() });
@@ -17,7 +11,6 @@ describe.skipIf(!hasBrowser)("the ports of a subgraph, from the inside", () => {
     await bench.page.locator('[data-step="again"]').waitFor();
     await settled(bench.page);
   });
-  afterEach(() => expect(bench.errors).toEqual([]));
 
   const inside = () => bench.page.evaluate(() => window.__bench.document.getState().definitions.refine!);
   const names = async () => (await inside()).inputs.map((one) => one.name);

@@ -1,18 +1,14 @@
 import type { CDPSession } from "playwright-core";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Bench, hasBrowser, open, place, settled, start, stop } from "./page";
+import { beforeAll, beforeEach, expect, it } from "vitest";
+import { inBrowser, place, settled } from "./page";
 
 type Points = [number, number][];
 
-describe.skipIf(!hasBrowser)("the canvas under fingers", () => {
-  let bench: Bench;
+inBrowser("the canvas under fingers", { hasTouch: true, viewport: { width: 900, height: 700 } }, (bench) => {
   let cdp: CDPSession;
   beforeAll(async () => {
-    await start();
-    bench = await open({ hasTouch: true, viewport: { width: 900, height: 700 } });
     cdp = await bench.page.context().newCDPSession(bench.page);
-  }, 120_000);
-  afterAll(stop);
+  });
   beforeEach(async () => {
     await bench.page.evaluate(() => {
       window.__bench.view.setState({ menu: null, palette: null, selection: new Set() });

@@ -1,18 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Bench, hasBrowser, open, place, settled, start, stop } from "./page";
+import { beforeEach, expect, it } from "vitest";
+import { inBrowser, place, settled } from "./page";
 
-describe.skipIf(!hasBrowser)("a node that shows only the sockets that are joined", () => {
-  let bench: Bench;
-  beforeAll(async () => {
-    await start();
-    bench = await open();
-  }, 120_000);
-  afterAll(stop);
+inBrowser("a node that shows only the sockets that are joined", {}, (bench) => {
   beforeEach(async () => {
     await bench.page.evaluate(() => window.__bench.showcase());
     await settled(bench.page);
   });
-  afterEach(() => expect(bench.errors).toEqual([]));
 
   /** The showcase with what feeds these inputs cut, and all nodes so. */
   const compact = async (...cut: [step: string, input: string][]) => {

@@ -1,13 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Bench, drag, hasBrowser, open, place, settled, start, stop } from "./page";
+import { beforeEach, expect, it } from "vitest";
+import { drag, inBrowser, place, settled } from "./page";
 
-describe.skipIf(!hasBrowser)("widgets in a browser", () => {
-  let bench: Bench;
-  beforeAll(async () => {
-    await start();
-    bench = await open();
-  }, 120_000);
-  afterAll(stop);
+inBrowser("widgets in a browser", {}, (bench) => {
   beforeEach(async () => {
     await bench.page.evaluate(async () => {
       await window.__bench.showcase();
@@ -19,7 +13,6 @@ describe.skipIf(!hasBrowser)("widgets in a browser", () => {
     });
     await settled(bench.page);
   });
-  afterEach(() => expect(bench.errors).toEqual([]));
 
   const value = (step: string, knob: string) =>
     bench.page.evaluate(([id, name]) => window.__bench.document.getState().steps[id!]!.inputs[name!], [step, knob]);

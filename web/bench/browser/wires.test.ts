@@ -1,13 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Bench, drag, hasBrowser, open, place, settled, start, stop } from "./page";
+import { beforeEach, expect, it } from "vitest";
+import { drag, inBrowser, place, settled } from "./page";
 
-describe.skipIf(!hasBrowser)("wires cut, carried over and closed", () => {
-  let bench: Bench;
-  beforeAll(async () => {
-    await start();
-    bench = await open();
-  }, 120_000);
-  afterAll(stop);
+inBrowser("wires cut, carried over and closed", {}, (bench) => {
   beforeEach(async () => {
     await bench.page.evaluate(() => {
       const { view } = window.__bench;
@@ -16,7 +10,6 @@ describe.skipIf(!hasBrowser)("wires cut, carried over and closed", () => {
     });
     await settled(bench.page);
   });
-  afterEach(() => expect(bench.errors).toEqual([]));
 
   const document_ = () => bench.page.evaluate(() => window.__bench.document.getState());
   const inputs = async (step: string) => (await document_()).steps[step]!.inputs;
