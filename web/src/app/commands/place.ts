@@ -1,7 +1,7 @@
 /** Commands on where one looks, what stays and what is shown: locks, hidden wires and sockets, bookmarks. */
 
 import { bookmarkOf } from "../../core/bookmarks";
-import { setBookmark, setCompact, setGroupsLocked, setHidden, setLocked } from "../../core/commands";
+import { setBookmark, setCompact, setHidden, setLocked } from "../../core/commands";
 import { boardAt, definitionAt } from "../../core/document";
 import { linksOf } from "../../core/shape";
 import type { Key } from "../../ui/text";
@@ -63,12 +63,9 @@ export const PLACE: readonly Command[] = [
     run: (at) => {
       const { steps, groups } = selectionOf(at);
       const board = boardAt(at.open.document.getState(), path(at));
-      const lock = [...steps.map((id) => board.steps[id]), ...groups.map((id) => board.groups[id])].some(
-        (one) => !one?.locked,
-      );
-      const gesture = `lock ${performance.now()}`;
-      at.open.document.run(setLocked(path(at), steps, lock), gesture);
-      at.open.document.run(setGroupsLocked(path(at), groups, lock), gesture);
+      const ids = [...steps, ...groups];
+      const lock = ids.some((id) => !(board.groups[id] ?? board.steps[id])?.locked);
+      at.open.document.run(setLocked(path(at), ids, lock));
     },
   },
   {

@@ -10,7 +10,6 @@ import {
   insertOnLink,
   moveItems,
   moveReroute,
-  setGroupsLocked,
   setLocked,
   takenAlong,
 } from "../../core/commands";
@@ -87,8 +86,7 @@ function copyHere(stage: Stage, gesture: string): boolean {
   const made = stage.run(duplicate(stage.path, chosen(stage), [0, 0], stage.scene.palette, true), gesture);
   if (made) {
     // A copy that is dragged away does not stay where it is.
-    stage.run(setLocked(stage.path, made.steps, false), gesture);
-    stage.run(setGroupsLocked(stage.path, made.groups, false), gesture);
+    stage.run(setLocked(stage.path, [...made.steps, ...made.groups], false), gesture);
     stage.select([...made.steps, ...made.groups, ...made.notes]);
   }
   return made !== undefined;

@@ -26,7 +26,6 @@ import {
   resizeGroup,
   resizeNote,
   setGroupCollapsed,
-  setGroupsLocked,
   setLocked,
   setNoteText,
   takenAlong,
@@ -177,7 +176,7 @@ function held() {
   const store = two();
   const inner = store.run(groupSelection([], { steps: ["load"], groups: [], notes: [] }, palette, "Inner"));
   const outer = store.run(groupSelection([], { steps: ["blur"], groups: [inner], notes: [] }, palette, "Outer"));
-  store.run(setGroupsLocked([], [inner], true));
+  store.run(setLocked([], [inner], true));
   return { store, inner, outer, before: store.getState() };
 }
 
@@ -207,7 +206,7 @@ test("a frame around a locked one moves without it and what lies in it, and with
   store.undo();
   store.run(setLocked([], ["blur"], true));
   expect(takenAlong(store.getState(), [], outer, palette)).toEqual({ steps: [], groups: [], notes: [] });
-  store.run(setGroupsLocked([], [inner], false));
+  store.run(setLocked([], [inner], false));
   expect(takenAlong(store.getState(), [], outer, palette)).toEqual({ steps: ["load"], groups: [inner], notes: [] });
 });
 
@@ -219,7 +218,7 @@ test("a folded locked frame keeps what it hides when it is to be removed; one th
   store.run(setGroupCollapsed([], outer, true, palette));
   store.run(removeItems([], { steps: [], groups: [outer], notes: [] }, palette));
   expect(Object.keys(store.getState().groups)).toEqual([inner]);
-  store.run(setGroupsLocked([], [inner], false));
+  store.run(setLocked([], [inner], false));
   store.run(removeItems([], { steps: [], groups: [inner], notes: [] }, palette));
   expect(store.getState().groups).toEqual({});
 });
@@ -231,7 +230,7 @@ test("an automatic layout leaves locked frames and what lies in them", () => {
   store.run(arrange([], { load: [900, 900] }, palette));
   expect(store.getState().groups[inner]).toEqual(before.groups[inner]);
   store.undo();
-  store.run(setGroupsLocked([], [inner], false));
+  store.run(setLocked([], [inner], false));
   expect(layoutRequest(store.getState(), [], palette).frames.map((one) => one.id)).toEqual([
     `group\n${inner}`,
     `group\n${outer}`,

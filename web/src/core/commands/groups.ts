@@ -90,12 +90,6 @@ export const resizeGroup = (path: Path, id: string, rect: Rect): Command =>
     if (!group.locked) group.rect = atLeast(rect);
   });
 
-/** Let frames stay where they are, as they are, or let them be changed again. */
-export const setGroupsLocked = (path: Path, ids: readonly string[], locked: boolean): Command =>
-  onBoard(locked ? "lock" : "unlock", path, (board) => {
-    for (const id of ids) groupOn(board, id).locked = locked;
-  });
-
 export const setGroupTitle = (path: Path, id: string, title: string): Command =>
   onBoard("set-title", path, (board) => {
     groupOn(board, id).title = title;

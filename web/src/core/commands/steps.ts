@@ -2,7 +2,7 @@
 
 import type { Bookmark } from "../bookmarks";
 import { bypassSource } from "../bypass";
-import { freshId, isObject, newStep } from "../document";
+import { freshId, isObject, newStep, own } from "../document";
 import { inputJoins, kindShape, shapeOf } from "../shape";
 import type { Document, Input, Join, Json, Mode, Palette, Path, Point, Step } from "../types";
 import {
@@ -170,10 +170,10 @@ export const toggleMode = (path: Path, ids: readonly string[], mode: "muted" | "
     for (const step of steps) step.mode = made;
   });
 
-/** Let steps stay where they are, or let them be moved again. */
+/** Let steps and frames stay where they are, or let them be moved again. */
 export const setLocked = (path: Path, ids: readonly string[], locked: boolean): Command =>
   onBoard(locked ? "lock" : "unlock", path, (board) => {
-    for (const id of ids) stepOn(board, id).locked = locked;
+    for (const id of ids) (own(board.groups, id) ?? stepOn(board, id)).locked = locked;
   });
 
 /** Draw only the sockets that are joined, or all of them again. */
